@@ -1,0 +1,55 @@
+# pixfs: images as raw arrays. Targets: all test demo bench install lint clean check-long fuzz
+# MODE=release|debug|asan|tsan, CC=gcc|clang; objects lie in build/$(MODE)/, the release binary is build/pixfs too.
+MODE ?= release
+PREFIX ?= /usr/local
+BUILD := build/$(MODE)
+VERSION := 0.1.0
+
+FLAGS_release := -O2 -g
+FLAGS_debug := -O0 -g3
+FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wvla
+WARNINGS_C := -Wmissing-prototypes -Wstrict-prototypes
+PACKAGES := fuse3 libpng OpenEXR libjpeg libzip libdeflate zlib libexif
+
+ifeq ($(filter install-deps demo clean,$(MAKECMDGOALS)),)
+PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
+PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+endif
+# -ffp-contract=off: a fused multiply-add would change the last bit of what numpy gives.
+CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 -DPIXFS_VERSION='"$(VERSION)"'
+COMMON = $(FLAGS_$(MODE)) $(WARNINGS) $(WERROR) -pthread -fno-strict-aliasing -ffp-contract=off $(PKG_CFLAGS) -MMD -MP
+ALL_CFLAGS = -std=gnu17 $(COMMON) $(WARNINGS_C) $(CFLAGS)
+ALL_CXXFLAGS = -std=c++17 $(COMMON) $(CXXFLAGS)
+
+CODEC_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(wildcard codecs/*.c codecs/*.cpp)))
+FS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/*.c))
+OBJECTS := $(CODEC_OBJECTS) $(FS_OBJECTS)
+UNITS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c))
+
+all: $(BUILD)/pixfs
+ifeq ($(MODE),release)
+all: build/pixfs
+endif
+
+build/pixfs: $(BUILD)/pixfs
+	ln -sf release/pixfs $@
+$(BUILD)/pixfs: $(OBJECTS)
+	$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+$(BUILD)/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CPPFLAGS) $(ALL_CXXFLAGS) -c -o $@ $<
+$(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
+	$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
+units: $(UNITS)
+.PRECIOUS: $(BUILD)/%.o
+
+clean:
+	rm -rf build
+
+-include $(shell find build -name '*.d' 2>/dev/null)
+.PHONY: all units clean

@@ -1,0 +1,26 @@
+/* err.h - what went wrong, in words, without allocating.
+ *
+ * A function that can fail returns 0 or a negative errno and writes its words here. The first error wins: later calls
+ * on the same struct err leave it as it is, so the words name the cause and not what followed from it.
+ * The words name the place and the reason; who knows the path of the file adds it (fs/).
+ * A struct err is plain data: copy it freely; not shared between threads without a lock.
+ */
+#ifndef PIXFS_ERR_H
+#define PIXFS_ERR_H
+
+#include <stddef.h>
+
+struct err {
+	int code;       /* a negative errno, 0 while nothing failed */
+	char text[248]; /* valid UTF-8 or at least printable ASCII, one line, no path */
+};
+
+#define ERR_NONE ((struct err){0})
+
+/* Records code (a negative errno) with words made by printf rules and returns code. err may be NULL. */
+int err_set(struct err *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Copies the words of `from` into `to` under the same rule (the first error wins); returns from->code. */
+int err_copy(struct err *to, const struct err *from);
+
+#endif

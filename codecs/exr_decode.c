@@ -1,0 +1,181 @@
+/* exr_decode.c - one chunk of a file to the planes of codec_chunk_layout().
+ *
+ * Three steps: the packed data are read in one piece; they are expanded to the rows of the chunk, in each row one plane's
+ * samples after the other's; the rows are taken apart into the planes. Who expands:
+ *
+ *	stored as it is     nobody
+ *	ZIP, ZIPS, RLE      exr_zip.c, in two halves that are put together in the last step
+ *	all others          exr_imf.cpp, which writes the planes itself
+ *
+ * No state is kept between calls: any number of threads. */
+#include "exr.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exr_imf.h"
+
+enum { PLANES_ON_STACK = 16 };
+
+struct job {
+	struct exr_image *image;
+	const struct codec_part *part;
+	struct exr_chunk chunk;
+	const struct codec_plane_layout *planes;
+	uint8_t *dst;
+	uint8_t *file;     /* wrap_bytes bytes, then the packed data */
+	size_t wrap_bytes; /* 0 where no library decodes */
+	struct err *err;
+};
+
+static bool is_stored(const struct exr_chunk *chunk)
+{
+	return chunk->packed_bytes == chunk->unpacked_bytes;
+}
+
+static bool is_for_library(const struct job *job)
+{
+	return !is_stored(&job->chunk) && job->image->parts[job->chunk.part].compression >= COMPRESSION_PIZ;
+}
+
+/* Nothing of dst is left as it was: the gaps between planes are zero. */
+static void clear_gap(const struct job *job, uint32_t plane)
+{
+	const struct codec_plane_layout *p = &job->planes[plane];
+	size_t end = p->offset + p->row_bytes * p->height;
+	size_t next = plane + 1 < job->part->nplanes ? job->planes[plane + 1].offset : (size_t)job->chunk.layout.len_bytes;
+	memset(job->dst + end, 0, next - end);
+}
+
+/* Rows at src to the planes; halves: as exr_zip_expand leaves them. */
+static void unpack(const struct job *job, const uint8_t *src, bool halves)
+{
+	const struct codec_part *part = job->part;
+	const uint8_t *odd = src + job->chunk.unpacked_bytes / 2;
+	size_t at = 0;
+	for (uint32_t row = 0; row < job->chunk.layout.height; row++) {
+		uint32_t y = job->chunk.layout.y + row;
+		for (uint32_t i = 0; i < part->nplanes; i++) {
+			const struct codec_plane_layout *plane = &job->planes[i];
+			uint32_t sampling = part->planes[i].ysampling;
+			if (y % sampling)
+				continue;
+			uint32_t first = (job->chunk.layout.y + sampling - 1) / sampling;
+			uint8_t *dst = job->dst + plane->offset + (size_t)(y / sampling - first) * plane->row_bytes;
+			if (halves)
+				exr_zip_interleave(dst, src + at / 2, odd + at / 2, plane->row_bytes);
+			else
+				memcpy(dst, src + at, plane->row_bytes);
+			at += plane->row_bytes;
+		}
+	}
+	for (uint32_t i = 0; i < part->nplanes; i++)
+		clear_gap(job, i);
+}
+
+static int decode_imf(const struct job *job)
+{
+	static const int types[] = {[SAMPLE_U32] = 0, [SAMPLE_F16] = 1, [SAMPLE_F32] = 2};
+	const struct codec_part *part = job->part;
+	uint32_t first = exr_wrap_is_whole(job->image, &job->chunk) ? job->chunk.layout.y : 0;
+	struct exr_imf_slice *slices = malloc(part->nplanes * sizeof *slices);
+	if (!slices)
+		return err_set(job->err, -ENOMEM, "no memory for a chunk");
+	for (uint32_t i = 0; i < part->nplanes; i++) {
+		const struct codec_plane_layout *plane = &job->planes[i];
+		int xsampling = (int)part->planes[i].xsampling, ysampling = (int)part->planes[i].ysampling;
+		uint32_t skipped = (first + (uint32_t)ysampling - 1) / (uint32_t)ysampling;
+		uintptr_t base = (uintptr_t)job->dst + plane->offset - skipped * plane->row_bytes; /* may lie outside of dst */
+		slices[i] = (struct exr_imf_slice){part->channels[i].name,
+						   types[part->planes[i].type],
+						   (char *)base,
+						   plane->step_bytes,
+						   plane->row_bytes,
+						   xsampling,
+						   ysampling};
+	}
+	bool tiled = job->image->parts[job->chunk.part].storage == STORAGE_TILED;
+	int rc = exr_imf_decode(job->file, job->wrap_bytes + job->chunk.packed_bytes, tiled, (int)first,
+				(int)(first + job->chunk.layout.height - 1), slices, part->nplanes, job->err);
+	free(slices);
+	for (uint32_t i = 0; !rc && i < part->nplanes; i++)
+		clear_gap(job, i);
+	return rc;
+}
+
+static int expand(const struct job *job)
+{
+	const uint8_t *packed = job->file + job->wrap_bytes;
+	uint8_t compression = job->image->parts[job->chunk.part].compression;
+	if (is_stored(&job->chunk)) {
+		unpack(job, packed, false);
+		return 0;
+	}
+	if (is_for_library(job))
+		return decode_imf(job);
+	uint8_t *rows = malloc(job->chunk.unpacked_bytes);
+	if (!rows)
+		return err_set(job->err, -ENOMEM, "no memory for a chunk of %" PRIu32 " bytes", job->chunk.unpacked_bytes);
+	int rc = compression == COMPRESSION_RLE
+			 ? exr_rle_expand(packed, job->chunk.packed_bytes, rows, job->chunk.unpacked_bytes, job->err)
+			 : exr_zip_expand(packed, job->chunk.packed_bytes, rows, job->chunk.unpacked_bytes, job->err);
+	if (!rc)
+		unpack(job, rows, true);
+	free(rows);
+	return rc;
+}
+
+static int read_packed(struct job *job)
+{
+	job->wrap_bytes = is_for_library(job) ? exr_wrap_bytes(job->image, &job->chunk) : 0;
+	job->file = malloc(job->wrap_bytes + job->chunk.packed_bytes + 1);
+	if (!job->file)
+		return err_set(job->err, -ENOMEM, "no memory for a chunk of %" PRIu32 " bytes", job->chunk.packed_bytes);
+	if (job->wrap_bytes)
+		exr_wrap(job->image, &job->chunk, job->file);
+	return bytes_read_exact(job->image->image.bytes, job->file + job->wrap_bytes, job->chunk.packed_bytes,
+				job->chunk.data_offset, job->err);
+}
+
+static int run_job(struct job *job)
+{
+	if (job->part->nplanes == 1 && is_stored(&job->chunk)) {
+		int rc = bytes_read_exact(job->image->image.bytes, job->dst, job->chunk.packed_bytes, job->chunk.data_offset,
+					  job->err);
+		if (!rc)
+			clear_gap(job, 0);
+		return rc;
+	}
+	int rc = read_packed(job);
+	if (!rc)
+		rc = expand(job);
+	free(job->file);
+	return rc;
+}
+
+int exr_decode(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx, uint32_t cy,
+	       void *dst, struct err *err)
+{
+	(void)cursor;
+	struct err cause = ERR_NONE;
+	struct job job = {.image = (struct exr_image *)image, .part = &image->header.parts[part], .dst = dst, .err = &cause};
+	if (job.part->unsupported)
+		return err_set(err, -EOPNOTSUPP, "%s", job.part->unsupported);
+	int rc = exr_chunk_find(job.image, part, level, cx, cy, &job.chunk, err);
+	if (rc)
+		return rc;
+	struct codec_plane_layout few[PLANES_ON_STACK], *planes = few;
+	if (job.part->nplanes > PLANES_ON_STACK && !(planes = malloc(job.part->nplanes * sizeof *planes)))
+		return err_set(err, -ENOMEM, "no memory for a chunk");
+	codec_chunk_layout(job.part, level, cx, cy, &job.chunk.layout, planes);
+	job.planes = planes;
+	rc = run_job(&job);
+	if (planes != few)
+		free(planes);
+	if (!rc)
+		return 0;
+	return err_set(err, rc, "chunk %" PRIu32 ", %" PRIu32 " of level %" PRIu32 " (part %" PRIu32 ", %s): %s", cx, cy, level,
+		       part, job.part->compression, cause.text);
+}

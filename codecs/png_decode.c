@@ -1,0 +1,350 @@
+/* png_decode.c - from image data to samples, through libpng; its header is included here and nowhere else.
+ *
+ * libpng sees a datastream made for it: IHDR, PLTE where the samples are indices, one IDAT with the bytes of png_idat.c, IEND.
+ * So it meets no ancillary chunk and no CRC (ours are verified before, faster), and a faster inflate can be put in front of
+ * it by changing feed() alone.
+ *
+ * Errors leave libpng by longjmp. Only rows_read() and stream_start() call setjmp; neither changes a local variable between
+ * setjmp and the end of what may jump, and all memory hangs on the cursor.
+ */
+#include "png_file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <png.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* what a chunk has around its data; IHDR, PLTE and the start of IDAT together */
+enum { READ_BYTES = 32 << 10, BOUNDS_BYTES = 12, PREFIX_BYTES = 3 * BOUNDS_BYTES + PNG_IHDR_BYTES + 3 * 256 };
+
+const char png_decoder[] = "libpng " PNG_LIBPNG_VER_STRING;
+
+struct codec_cursor {
+	const struct png_file *file;
+	struct png_idat *idat;
+	png_structp png;
+	png_infop info;
+	uint8_t small[PREFIX_BYTES]; /* chunk bounds of the stream that libpng reads */
+	size_t small_at, small_end;
+	uint64_t left_bytes;  /* image data not yet in a chunk of that stream */
+	uint32_t chunk_bytes; /* of the chunk under way */
+	bool data_check;      /* zlib: the Adler-32 over the image data is wrong */
+	unsigned npasses, pass;
+	uint32_t row;     /* next row of the pass */
+	size_t row_bytes; /* of decoded samples */
+	struct err err;
+};
+
+/* ---- the stream that libpng reads ---- */
+
+static void put_bytes(struct codec_cursor *cursor, const void *data, size_t len_bytes)
+{
+	memcpy(cursor->small + cursor->small_end, data, len_bytes);
+	cursor->small_end += len_bytes;
+}
+
+static void put_chunk_start(struct codec_cursor *cursor, uint32_t len_bytes, const char *type)
+{
+	uint8_t start[8];
+	png_put32(start, len_bytes);
+	memcpy(start + 4, type, 4);
+	put_bytes(cursor, start, sizeof start);
+}
+
+static void put_crc(struct codec_cursor *cursor)
+{
+	put_bytes(cursor, "\0\0\0\0", 4); /* nobody looks at it */
+}
+
+static void put_prefix(struct codec_cursor *cursor)
+{
+	const struct png_file *file = cursor->file;
+	const struct codec_part *part = file->image.header.parts;
+	uint8_t ihdr[PNG_IHDR_BYTES] = {0};
+	png_put32(ihdr, file->width);
+	png_put32(ihdr + 4, file->height);
+	ihdr[8] = file->depth;
+	ihdr[9] = file->color_type;
+	ihdr[12] = file->interlaced;
+	put_chunk_start(cursor, sizeof ihdr, "IHDR");
+	put_bytes(cursor, ihdr, sizeof ihdr);
+	put_crc(cursor);
+	if (file->color_type != PNG_PALETTE)
+		return;
+	uint32_t npalette = part->npalette < 1u << file->depth ? part->npalette : 1u << file->depth;
+	put_chunk_start(cursor, npalette * 3, "PLTE");
+	for (uint32_t i = 0; i < npalette; i++)
+		put_bytes(cursor, part->palette[i], 3);
+	put_crc(cursor);
+}
+
+/* The next bounds: the end of the chunk under way, the start of the next one. */
+static void put_bounds(struct codec_cursor *cursor, bool first)
+{
+	cursor->small_at = 0;
+	if (!first) {
+		cursor->small_end = 0;
+		put_crc(cursor);
+	}
+	cursor->chunk_bytes = cursor->left_bytes > INT32_MAX ? INT32_MAX : (uint32_t)cursor->left_bytes;
+	cursor->left_bytes -= cursor->chunk_bytes;
+	put_chunk_start(cursor, cursor->chunk_bytes, cursor->chunk_bytes ? "IDAT" : "IEND");
+}
+
+static int feed(struct codec_cursor *cursor, uint8_t *dst, size_t len_bytes)
+{
+	while (len_bytes) {
+		size_t n = cursor->small_end - cursor->small_at;
+		if (n) {
+			n = n < len_bytes ? n : len_bytes;
+			memcpy(dst, cursor->small + cursor->small_at, n);
+			cursor->small_at += n;
+		} else if (cursor->chunk_bytes) {
+			n = cursor->chunk_bytes < len_bytes ? cursor->chunk_bytes : len_bytes;
+			int rc = png_idat_read(cursor->idat, dst, n, &cursor->err);
+			if (rc)
+				return rc;
+			cursor->chunk_bytes -= (uint32_t)n;
+		} else {
+			put_bounds(cursor, false);
+		}
+		dst += n;
+		len_bytes -= n;
+	}
+	return 0;
+}
+
+/* ---- libpng's callbacks ---- */
+
+static void on_read(png_structp png, png_bytep dst, size_t len_bytes)
+{
+	if (feed(png_get_io_ptr(png), dst, len_bytes))
+		png_error(png, "read");
+}
+
+/* cursor->err may hold the cause already: the first error wins. */
+static void on_error(png_structp png, png_const_charp words)
+{
+	struct codec_cursor *cursor = png_get_error_ptr(png);
+	if (strstr(words, "emory") || strstr(words, "alloc"))
+		err_set(&cursor->err, -ENOMEM, "no memory for a PNG decoder");
+	else
+		err_set(&cursor->err, -EIO, "row %" PRIu32 ": %s", cursor->row, words);
+	png_longjmp(png, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp words)
+{
+	struct codec_cursor *cursor = png_get_error_ptr(png);
+	if (strstr(words, "incorrect data check"))
+		cursor->data_check = true;
+}
+
+/* ---- rows ---- */
+
+static bool has_byte_above(const uint8_t *row, size_t len_bytes, unsigned limit)
+{
+	uint8_t most = 0;
+	for (size_t i = 0; i < len_bytes; i++)
+		most = row[i] > most ? row[i] : most;
+	return most >= limit;
+}
+
+/* PNG 11.2.2: an index without a palette entry is an error. Showing black (PNG 13.2) would make up a value. */
+static int palette_check(struct codec_cursor *cursor, const uint8_t *row)
+{
+	uint32_t npalette = cursor->file->image.header.parts->npalette;
+	if (cursor->file->color_type != PNG_PALETTE || npalette >= 1u << cursor->file->depth)
+		return 0;
+	if (has_byte_above(row, cursor->row_bytes, npalette))
+		return err_set(&cursor->err, -EIO,
+			       "row %" PRIu32 " has an index that the palette of %" PRIu32 " colours doesn't have", cursor->row,
+			       npalette);
+	return 0;
+}
+
+/* Reads rows [cursor->row, row_end) of the present pass to dst, stride_bytes apart (0: one row of memory for all). */
+static int rows_read(struct codec_cursor *cursor, uint8_t *dst, size_t stride_bytes, uint32_t row_end)
+{
+	/* a row has all its samples after the last pass */
+	const bool final = cursor->pass + 1 == cursor->npasses || !stride_bytes;
+	const uint32_t row0 = cursor->row;
+	if (setjmp(png_jmpbuf(cursor->png)))
+		return cursor->err.code;
+	for (; cursor->row < row_end; cursor->row++) {
+		uint8_t *row = dst + (size_t)(cursor->row - row0) * stride_bytes;
+		png_read_row(cursor->png, row, NULL);
+		int rc = final ? palette_check(cursor, row) : 0;
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* After the last row: what the rest of the stream says about what was read. */
+static int rows_finish(struct codec_cursor *cursor)
+{
+	int rc = png_idat_finish(cursor->idat, &cursor->err);
+	if (!rc && cursor->data_check)
+		rc = err_set(&cursor->err, -EIO, "the checksum (Adler-32) of the image data is wrong");
+	return rc;
+}
+
+static int passes_read(struct codec_cursor *cursor, uint8_t *dst, size_t stride_bytes)
+{
+	for (; cursor->pass < cursor->npasses; cursor->pass++) {
+		cursor->row = 0;
+		int rc = rows_read(cursor, dst, stride_bytes, cursor->file->height);
+		if (rc)
+			return rc;
+	}
+	return rows_finish(cursor);
+}
+
+/* ---- the cursor ---- */
+
+static void stream_settings(struct codec_cursor *cursor)
+{
+	png_set_read_fn(cursor->png, cursor, on_read);
+	png_set_sig_bytes(cursor->png, PNG_SIGNATURE_BYTES);
+	png_set_user_limits(cursor->png, INT32_MAX, INT32_MAX); /* ours were enforced by open */
+	png_set_crc_action(cursor->png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
+	png_set_compression_buffer_size(cursor->png, READ_BYTES);
+	/* Some encoders declare a smaller window than they use; the data says the same with the largest one. */
+	png_set_option(cursor->png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
+}
+
+static int stream_start(struct codec_cursor *cursor)
+{
+	cursor->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, cursor, on_error, on_warning);
+	cursor->info = cursor->png ? png_create_info_struct(cursor->png) : NULL;
+	if (!cursor->info)
+		return err_set(&cursor->err, -ENOMEM, "no memory for a PNG decoder");
+	if (setjmp(png_jmpbuf(cursor->png)))
+		return cursor->err.code;
+	stream_settings(cursor);
+	png_read_info(cursor->png, cursor->info);
+	if (cursor->file->depth < 8)
+		png_set_packing(cursor->png);
+	if (cursor->file->depth == 16 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+		png_set_swap(cursor->png);
+	cursor->npasses = (unsigned)png_set_interlace_handling(cursor->png);
+	png_read_update_info(cursor->png, cursor->info);
+	if (png_get_rowbytes(cursor->png, cursor->info) != cursor->row_bytes)
+		return err_set(&cursor->err, -EIO, "libpng gives rows of another length than the header");
+	return 0;
+}
+
+static int cursor_open(const struct png_file *file, struct codec_cursor **ret_cursor, struct err *err)
+{
+	int rc = png_decode_plausible(file, err);
+	if (rc)
+		return rc;
+	struct codec_cursor *cursor = calloc(1, sizeof *cursor);
+	if (!cursor)
+		return err_set(err, -ENOMEM, "no memory for a PNG decoder");
+	const struct codec_part *part = file->image.header.parts;
+	cursor->file = file;
+	cursor->row_bytes = (size_t)file->width * part->nplanes * sample_size_bytes((enum sample_type)part->planes[0].type);
+	cursor->left_bytes = file->idat_bytes;
+	put_prefix(cursor);
+	put_bounds(cursor, true);
+	rc = png_idat_open(file, &cursor->idat, &cursor->err);
+	if (!rc)
+		rc = stream_start(cursor);
+	if (rc) {
+		err_copy(err, &cursor->err);
+		png_cursor_free(cursor);
+		return rc;
+	}
+	*ret_cursor = cursor;
+	return 0;
+}
+
+void png_cursor_free(struct codec_cursor *cursor)
+{
+	if (!cursor)
+		return;
+	if (cursor->png)
+		png_destroy_read_struct(&cursor->png, &cursor->info, NULL);
+	png_idat_free(cursor->idat);
+	free(cursor);
+}
+
+int png_decode_plausible(const struct png_file *file, struct err *err)
+{
+	/* RFC 1951: the shortest code for the longest match is 2 bits for 258 bytes, 1032 bytes out of one */
+	uint64_t pixels = (uint64_t)file->width * file->height;
+	uint64_t size_bytes = file->image.bytes->size_bytes; /* a chunk that is cut declares more */
+	uint64_t have_bytes = file->idat_bytes < size_bytes ? file->idat_bytes : size_bytes;
+	if (!file->idat_bytes)
+		return err_set(err, -EIO, "there is no image data (IDAT)");
+	if (pixels / 1032 / 8 > have_bytes / png_pixel_bits(file) + 1)
+		return err_set(err, -EIO, "%" PRIu64 " bytes of image data can't hold %" PRIu32 " x %" PRIu32 " pixels",
+			       file->idat_bytes, file->width, file->height);
+	return 0;
+}
+
+/* ---- the codec's interface ---- */
+
+static int decode_whole(const struct png_file *file, uint8_t *dst, struct err *err)
+{
+	struct codec_cursor *cursor;
+	int rc = cursor_open(file, &cursor, err);
+	if (rc)
+		return rc;
+	rc = passes_read(cursor, dst, cursor->row_bytes);
+	err_copy(err, &cursor->err);
+	png_cursor_free(cursor);
+	return rc;
+}
+
+static int decode_band(const struct png_file *file, struct codec_cursor **cursor_at, uint32_t cy, uint8_t *dst, struct err *err)
+{
+	const struct codec_level *level = file->image.header.parts->levels;
+	uint32_t row = cy * level->chunk_height;
+	uint32_t row_end = file->height - row > level->chunk_height ? row + level->chunk_height : file->height;
+	if (!*cursor_at && cy == 0) {
+		int rc = cursor_open(file, cursor_at, err);
+		if (rc)
+			return rc;
+	}
+	struct codec_cursor *cursor = *cursor_at;
+	if (!cursor || cursor->row != row || cursor->err.code)
+		return err_set(err, -EINVAL, "rows of a PNG are decoded in their order");
+	int rc = rows_read(cursor, dst, cursor->row_bytes, row_end);
+	if (!rc && row_end == file->height)
+		rc = rows_finish(cursor);
+	err_copy(err, &cursor->err);
+	return rc;
+}
+
+int png_decode(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx, uint32_t cy,
+	       void *dst, struct err *err)
+{
+	const struct png_file *file = (const struct png_file *)image;
+	const struct codec_part *only = image->header.parts;
+	if (part != 0 || level != 0 || cx != 0 || cy >= only->levels[0].nchunks_y)
+		return err_set(err, -EINVAL, "a PNG has no such chunk");
+	if (only->unsupported)
+		return err_set(err, -EOPNOTSUPP, "%s", only->unsupported);
+	return file->interlaced ? decode_whole(file, dst, err) : decode_band(file, cursor, cy, dst, err);
+}
+
+int png_decode_check(const struct png_file *file, struct err *err)
+{
+	struct codec_cursor *cursor;
+	int rc = cursor_open(file, &cursor, err);
+	if (rc)
+		return rc;
+	uint8_t *row = calloc(1, cursor->row_bytes);
+	if (row)
+		rc = passes_read(cursor, row, 0);
+	else
+		rc = err_set(&cursor->err, -ENOMEM, "no memory for a row of pixels");
+	free(row);
+	err_copy(err, &cursor->err);
+	png_cursor_free(cursor);
+	return rc;
+}

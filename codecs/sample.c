@@ -1,0 +1,299 @@
+/* sample.c - stored samples <-> float32. See sample.h.
+ *
+ * Every loop here is one that the compiler vectorises, or a table look-up. What needs a stride goes through a small
+ * buffer on the stack, so that the conversions themselves only know contiguous samples. */
+#include "sample.h"
+
+#include <string.h>
+
+#include "simd.h"
+
+SIMD_OPTIMIZE
+
+/* Destinations without alignment. */
+struct any_u8 {
+	uint8_t v;
+} __attribute__((packed, may_alias));
+struct any_u16 {
+	uint16_t v;
+} __attribute__((packed, may_alias));
+struct any_u32 {
+	uint32_t v;
+} __attribute__((packed, may_alias));
+struct any_f32 {
+	float v;
+} __attribute__((packed, may_alias));
+
+static inline uint32_t bits_of(float v)
+{
+	uint32_t bits;
+	memcpy(&bits, &v, sizeof bits);
+	return bits;
+}
+
+static inline float f32_of(uint32_t bits)
+{
+	float v;
+	memcpy(&v, &bits, sizeof v);
+	return v;
+}
+
+/* ---- to float32 ---- */
+
+SIMD_KERNEL static void u8_to_f32(struct any_f32 *restrict dst, const uint8_t *restrict src, float divisor, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i].v = (float)src[i] / divisor;
+}
+
+SIMD_KERNEL static void u16_to_f32(struct any_f32 *restrict dst, const uint16_t *restrict src, float divisor, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i].v = (float)src[i] / divisor;
+}
+
+SIMD_KERNEL static void u32_to_f32(struct any_f32 *restrict dst, const uint32_t *restrict src, float divisor, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i].v = (float)src[i] / divisor;
+}
+
+/* IEEE 754 binary16 -> binary32 by its bits: the hardware's conversion would quiet signalling NaNs. */
+static inline uint32_t half_bits_to_f32_bits(uint16_t half)
+{
+	uint32_t sign = (uint32_t)(half & 0x8000) << 16, rest = half & 0x7fff;
+	/* 2^-24 is half's smallest step, so that rest * 2^-24 is a subnormal's value, exactly */
+	uint32_t subnormal = bits_of((float)(int32_t)rest * 0x1p-24f);
+	uint32_t normal = (rest << 13) + 0x38000000;  /* exponent bias 15 -> 127 */
+	uint32_t special = (rest << 13) + 0x70000000; /* exponent 31 -> 255, payload kept */
+	return sign | (rest < 0x0400 ? subnormal : rest < 0x7c00 ? normal : special);
+}
+
+SIMD_KERNEL static void f16_to_f32(struct any_u32 *restrict dst, const uint16_t *restrict src, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i].v = half_bits_to_f32_bits(src[i]);
+}
+
+void sample_to_f32(void *dst, const void *src, enum sample_type type, uint32_t divisor, size_t n)
+{
+	float by = divisor ? (float)divisor : 1.0f;
+	switch (type) {
+	case SAMPLE_U8:
+		u8_to_f32(dst, src, by, n);
+		break;
+	case SAMPLE_U16:
+		u16_to_f32(dst, src, by, n);
+		break;
+	case SAMPLE_U32:
+		u32_to_f32(dst, src, by, n);
+		break;
+	case SAMPLE_F16:
+		f16_to_f32(dst, src, n);
+		break;
+	case SAMPLE_F32:
+		memcpy(dst, src, n * sizeof(float));
+		break;
+	}
+}
+
+void sample_table_to_f32(void *dst, const uint8_t *src, size_t step_bytes, const float table[256], size_t n)
+{
+	struct any_f32 *out = dst;
+	for (size_t i = 0; i < n; i++)
+		out[i].v = table[src[i * step_bytes]];
+}
+
+/* ---- from float32 ---- */
+
+/* v * scale clamped to [0, scale]; the comparison is false for NaN, which becomes 0. Adding and taking away 1.5 * 2^23
+ * rounds to the nearest integer, ties to even, as numpy's rint. */
+static inline uint32_t quantise(float v, float scale)
+{
+	float t = v * scale;
+	t = t > 0.0f ? t : 0.0f;
+	t = t < scale ? t : scale;
+	return bits_of(t + 0x1.8p23f) & 0x3fffff;
+}
+
+SIMD_KERNEL static void f32_to_u8(struct any_u8 *restrict dst, const float *restrict src, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i].v = (uint8_t)quantise(src[i], 255.0f);
+}
+
+SIMD_KERNEL static void f32_to_u16(struct any_u16 *restrict dst, const float *restrict src, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i].v = (uint16_t)quantise(src[i], 65535.0f);
+}
+
+/* binary32 -> binary16, round to nearest even, NaN as numpy's npy_floatbits_to_halfbits: payload cut, never to zero. */
+static inline uint16_t f32_bits_to_half_bits(uint32_t bits)
+{
+	uint32_t sign = (bits >> 16) & 0x8000, rest = bits & 0x7fffffff;
+	uint32_t payload = (rest >> 13) & 0x3ff;
+	uint32_t nan = 0x7c00 | payload | (payload == 0);
+	uint32_t normal = (rest - 0x38000000 + 0xfff + ((rest >> 13) & 1)) >> 13;
+	/* below 2^-14: adding 0.5 leaves the multiple of 2^-24 in the low bits, rounded by the addition itself */
+	uint32_t subnormal = bits_of(f32_of(rest < 0x38800000 ? rest : 0) + 0.5f) - 0x3f000000;
+	uint32_t finite = rest < 0x38800000 ? subnormal : rest < 0x477ff000 ? normal : 0x7c00;
+	return (uint16_t)(sign | (rest > 0x7f800000 ? nan : finite));
+}
+
+SIMD_KERNEL static void f32_to_f16(struct any_u16 *restrict dst, const uint32_t *restrict src, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i].v = f32_bits_to_half_bits(src[i]);
+}
+
+void sample_from_f32(void *dst, const float *src, enum sample_type type, size_t n)
+{
+	switch (type) {
+	case SAMPLE_U8:
+		f32_to_u8(dst, src, n);
+		break;
+	case SAMPLE_U16:
+		f32_to_u16(dst, src, n);
+		break;
+	case SAMPLE_F16:
+		f32_to_f16(dst, (const uint32_t *)(const void *)src, n);
+		break;
+	case SAMPLE_U32: /* not a destination */
+	case SAMPLE_F32:
+		memcpy(dst, src, n * sizeof(float));
+		break;
+	}
+}
+
+/* ---- moving ---- */
+
+/* gather_<type>_<step>: every step-th sample, the step known to the compiler. */
+#define GATHER(type, step)                                                                                                         \
+	SIMD_KERNEL static void gather_##type##_##step(struct any_##type *restrict dst, const struct any_##type *restrict src,     \
+						       size_t n)                                                                   \
+	{                                                                                                                          \
+		for (size_t i = 0; i < n; i++)                                                                                     \
+			dst[i].v = src[i * step].v;                                                                                \
+	}
+GATHER(u8, 2)
+GATHER(u8, 3)
+GATHER(u8, 4)
+GATHER(u16, 2)
+GATHER(u16, 3)
+GATHER(u16, 4)
+GATHER(u32, 2)
+GATHER(u32, 3)
+GATHER(u32, 4)
+
+static void gather_bytes(unsigned char *restrict dst, const unsigned char *restrict src, size_t step, unsigned size, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (unsigned b = 0; b < size; b++)
+			dst[i * size + b] = src[i * step + b];
+}
+
+void sample_gather(void *dst, const void *src, size_t src_step_bytes, unsigned size_bytes, size_t n)
+{
+	static void (*const u8[])(struct any_u8 *, const struct any_u8 *, size_t) = {gather_u8_2, gather_u8_3, gather_u8_4};
+	static void (*const u16[])(struct any_u16 *, const struct any_u16 *, size_t) = {gather_u16_2, gather_u16_3, gather_u16_4};
+	static void (*const u32[])(struct any_u32 *, const struct any_u32 *, size_t) = {gather_u32_2, gather_u32_3, gather_u32_4};
+	size_t step = src_step_bytes / size_bytes;
+	if (src_step_bytes == size_bytes)
+		memcpy(dst, src, n * size_bytes);
+	else if (src_step_bytes % size_bytes || step < 2 || step > 4)
+		gather_bytes(dst, src, src_step_bytes, size_bytes, n);
+	else if (size_bytes == 1)
+		u8[step - 2](dst, src, n);
+	else if (size_bytes == 2)
+		u16[step - 2](dst, src, n);
+	else
+		u32[step - 2](dst, src, n);
+}
+
+#define SCATTER(type)                                                                                                              \
+	static void scatter_##type(unsigned char *dst, ptrdiff_t step, const struct any_##type *src, size_t n)                     \
+	{                                                                                                                          \
+		for (size_t i = 0; i < n; i++, dst += step)                                                                        \
+			*(struct any_##type *)(void *)dst = src[i];                                                                \
+	}
+SCATTER(u8)
+SCATTER(u16)
+SCATTER(u32)
+
+void sample_scatter(void *dst, ptrdiff_t dst_step_bytes, const void *src, unsigned size_bytes, size_t n)
+{
+	if (dst_step_bytes == (ptrdiff_t)size_bytes)
+		memcpy(dst, src, n * size_bytes);
+	else if (size_bytes == 1)
+		scatter_u8(dst, dst_step_bytes, src, n);
+	else if (size_bytes == 2)
+		scatter_u16(dst, dst_step_bytes, src, n);
+	else
+		scatter_u32(dst, dst_step_bytes, src, n);
+}
+
+#define INTERLEAVE(type, integer)                                                                                                  \
+	SIMD_KERNEL static void interleave_##type##_2(struct any_##type *restrict dst, const integer *restrict a,                  \
+						      const integer *restrict b, size_t n)                                         \
+	{                                                                                                                          \
+		for (size_t i = 0; i < n; i++) {                                                                                   \
+			dst[i * 2].v = a[i];                                                                                       \
+			dst[i * 2 + 1].v = b[i];                                                                                   \
+		}                                                                                                                  \
+	}                                                                                                                          \
+	SIMD_KERNEL static void interleave_##type##_3(struct any_##type *restrict dst, const integer *restrict a,                  \
+						      const integer *restrict b, const integer *restrict c, size_t n)              \
+	{                                                                                                                          \
+		for (size_t i = 0; i < n; i++) {                                                                                   \
+			dst[i * 3].v = a[i];                                                                                       \
+			dst[i * 3 + 1].v = b[i];                                                                                   \
+			dst[i * 3 + 2].v = c[i];                                                                                   \
+		}                                                                                                                  \
+	}                                                                                                                          \
+	SIMD_KERNEL static void interleave_##type##_4(struct any_##type *restrict dst, const integer *restrict a,                  \
+						      const integer *restrict b, const integer *restrict c,                        \
+						      const integer *restrict d, size_t n)                                         \
+	{                                                                                                                          \
+		for (size_t i = 0; i < n; i++) {                                                                                   \
+			dst[i * 4].v = a[i];                                                                                       \
+			dst[i * 4 + 1].v = b[i];                                                                                   \
+			dst[i * 4 + 2].v = c[i];                                                                                   \
+			dst[i * 4 + 3].v = d[i];                                                                                   \
+		}                                                                                                                  \
+	}                                                                                                                          \
+	static void interleave_##type(void *dst, const void *const *planes, unsigned nplanes, size_t n)                            \
+	{                                                                                                                          \
+		if (nplanes == 2)                                                                                                  \
+			interleave_##type##_2(dst, planes[0], planes[1], n);                                                       \
+		else if (nplanes == 3)                                                                                             \
+			interleave_##type##_3(dst, planes[0], planes[1], planes[2], n);                                            \
+		else                                                                                                               \
+			interleave_##type##_4(dst, planes[0], planes[1], planes[2], planes[3], n);                                 \
+	}
+INTERLEAVE(u8, uint8_t)
+INTERLEAVE(u16, uint16_t)
+INTERLEAVE(u32, uint32_t)
+
+void sample_interleave(void *dst, const void *const *planes, unsigned nplanes, unsigned size_bytes, size_t n)
+{
+	if (nplanes == 1)
+		memcpy(dst, planes[0], n * size_bytes);
+	else if (size_bytes == 1)
+		interleave_u8(dst, planes, nplanes, n);
+	else if (size_bytes == 2)
+		interleave_u16(dst, planes, nplanes, n);
+	else
+		interleave_u32(dst, planes, nplanes, n);
+}
+
+void sample_key_match(uint8_t *mask, const void *src, size_t step_bytes, unsigned size_bytes, uint32_t key, size_t n)
+{
+	const unsigned char *at = src;
+	for (size_t i = 0; i < n; i++, at += step_bytes) {
+		uint32_t value = size_bytes == 1   ? *at
+				 : size_bytes == 2 ? ((const struct any_u16 *)(const void *)at)->v
+						   : ((const struct any_u32 *)(const void *)at)->v;
+		mask[i] &= value == key;
+	}
+}

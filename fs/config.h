@@ -1,0 +1,24 @@
+/* config.h - the settings of this process: set by main.c before any thread starts, read-only from then on. */
+#ifndef PIXFS_CONFIG_H
+#define PIXFS_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum verify { VERIFY_OFF, VERIFY_OPEN, VERIFY_FULL };
+
+struct config {
+	const char *source;       /* absolute path */
+	uint64_t cache_bytes;     /* budget of decoded samples */
+	uint64_t max_pixels, max_entry_bytes;
+	unsigned threads;         /* decode threads */
+	enum verify verify;
+	bool immutable, follow_symlinks;
+	bool shared;              /* allow_other or allow_root: sources' own read permissions are kept */
+	const char *encoding;     /* iconv name, NULL: CP437 */
+	unsigned readahead_kib;   /* 0: the kernel's default */
+	double timeout_s;         /* of names and attributes that may change */
+};
+extern struct config config;
+
+#endif

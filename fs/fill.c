@@ -1,0 +1,273 @@
+/* fill.c - see fill.h. */
+#include "fill.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "status.h"
+
+static const struct codec_part *part_of(const struct image *image, uint32_t part)
+{
+	return &image->codec_image->header.parts[part];
+}
+
+static uint64_t chunk_len_bytes(const struct image *image, struct chunk_key key)
+{
+	struct codec_chunk_layout layout;
+	codec_chunk_layout(part_of(image, key.part), key.level, key.cx, key.cy, &layout, NULL);
+	return layout.len_bytes;
+}
+
+/* Decodes one chunk into a new buffer; NULL with words. */
+static void *decode_chunk(struct image *image, struct codec_cursor **cursor, struct chunk_key key, size_t len_bytes, struct err *err)
+{
+	void *data = cache_alloc(len_bytes);
+	if (!data) {
+		err_set(err, -ENOMEM, "no memory for %zu bytes of decoded samples", len_bytes);
+		return NULL;
+	}
+	uint64_t start_ns = pool_now_ns();
+	int rc = image->codec_image->codec->decode(image->codec_image, cursor, key.part, key.level, key.cx, key.cy, data, err);
+	status_add(&status.decode_ns, pool_now_ns() - start_ns);
+	if (rc == 0) {
+		status_add(&status.decodes, 1);
+		return data;
+	}
+	err_set(err, rc, "decoding failed");
+	cache_release(data, len_bytes);
+	return NULL;
+}
+
+static void chunk_settle(struct image *image, struct chunk *chunk, void *data, size_t len_bytes, const struct err *err)
+{
+	if (data) {
+		cache_finish(chunk, data, len_bytes);
+	} else {
+		image_damaged(image, err, "decode");
+		cache_fail(chunk, err);
+	}
+	cache_unpin(chunk);
+}
+
+/* ---- any chunk alone ---- */
+
+struct chunk_fill {
+	struct pool_task task;
+	struct image *image;
+	struct chunk *chunk;
+};
+
+static void chunk_fill_run(struct pool_task *task)
+{
+	struct chunk_fill *fill = (struct chunk_fill *)task;
+	struct err err = ERR_NONE;
+	struct chunk_key key = cache_key(fill->chunk);
+	size_t len_bytes = (size_t)chunk_len_bytes(fill->image, key);
+	void *data = decode_chunk(fill->image, NULL, key, len_bytes, &err);
+	chunk_settle(fill->image, fill->chunk, data, len_bytes, &err);
+	image_unref(fill->image);
+	free(fill);
+}
+
+static void no_memory(struct chunk *chunk)
+{
+	struct err err = ERR_NONE;
+	err_set(&err, -ENOMEM, "no memory to decode");
+	cache_fail(chunk, &err);
+	cache_unpin(chunk);
+}
+
+static void submit_alone(struct image *image, struct chunk *chunk)
+{
+	struct chunk_fill *fill = calloc(1, sizeof *fill);
+	if (!fill) {
+		no_memory(chunk);
+		return;
+	}
+	fill->task.run = chunk_fill_run;
+	fill->image = image_ref(image);
+	fill->chunk = chunk;
+	pool_submit(&fill->task);
+}
+
+/* ---- forward only ---- */
+
+void fill_free_cursor(struct image *image)
+{
+	if (image->cursor)
+		image->codec_image->codec->cursor_free(image->cursor);
+	image->cursor = NULL;
+}
+
+static bool known_to_fail(const struct image *image, struct chunk_key key)
+{
+	return image->fill_err.code && key.part == image->fill_err_part && key.level == image->fill_err_level && key.cy >= image->fill_err_row;
+}
+
+/* The pending chunk to go for: in the cursor's part and level, the topmost. Lock held, list not empty. */
+static struct chunk_key next_target(const struct image *image)
+{
+	struct chunk_key best = cache_key(image->pending->chunk);
+	for (struct pending *p = image->pending->next; p; p = p->next) {
+		struct chunk_key key = cache_key(p->chunk);
+		if (key.part == best.part && key.level == best.level && key.cy < best.cy)
+			best = key;
+	}
+	return best;
+}
+
+/* Settles the pending chunks that this result decides: the row itself, and on failure all behind it. True where the row
+ * was among them, and so has the data. */
+static bool settle_pending(struct image *image, struct chunk_key key, void *data, size_t len_bytes, const struct err *err)
+{
+	struct pending *settled = NULL;
+	pthread_mutex_lock(&image->lock);
+	if (!data && err->code != -ENOMEM && err->code != -ESTALE) {
+		image->fill_err = *err;
+		image->fill_err_part = key.part;
+		image->fill_err_level = key.level;
+		image->fill_err_row = key.cy;
+	}
+	for (struct pending **link = &image->pending, *p; (p = *link);) {
+		struct chunk_key at = cache_key(p->chunk);
+		if (at.part == key.part && at.level == key.level && (at.cy == key.cy || (!data && at.cy > key.cy))) {
+			*link = p->next;
+			p->next = settled;
+			settled = p;
+		} else {
+			link = &p->next;
+		}
+	}
+	pthread_mutex_unlock(&image->lock);
+	bool given = settled != NULL;
+	for (struct pending *p = settled, *next; p; p = next) {
+		next = p->next;
+		chunk_settle(image, p->chunk, data, len_bytes, err);
+		free(p);
+	}
+	return given;
+}
+
+/* Moves the cursor by one row. A row that nobody asked for is kept all the same, unless it is there already. */
+static void forward_step(struct image *image, struct chunk_key target)
+{
+	bool behind = target.part != image->cursor_part || target.level != image->cursor_level || target.cy < image->cursor_row;
+	if (!image->cursor || behind) {
+		fill_free_cursor(image);
+		image->cursor_part = target.part;
+		image->cursor_level = target.level;
+		image->cursor_row = 0;
+	}
+	struct err err = ERR_NONE, ignored = ERR_NONE;
+	struct chunk_key key = {target.part, target.level, 0, image->cursor_row};
+	struct chunk *passing = NULL;
+	bool unasked = cache_begin(&image->chunks, key, &passing, &ignored) == CACHE_BEGUN;
+	size_t len_bytes = (size_t)chunk_len_bytes(image, key);
+	void *data = decode_chunk(image, &image->cursor, key, len_bytes, &err);
+	image->cursor_row++;
+	if (!data || image->cursor_row == part_of(image, key.part)->levels[key.level].nchunks_y)
+		fill_free_cursor(image);
+	bool given = settle_pending(image, key, data, len_bytes, &err);
+	if (unasked)
+		chunk_settle(image, passing, data, len_bytes, &err);
+	else if (passing)
+		cache_unpin(passing);
+	if (data && !given && !unasked)
+		cache_release(data, len_bytes);
+}
+
+static void forward_run(struct pool_task *task)
+{
+	struct image *image = (struct image *)((char *)task - offsetof(struct image, fill_task));
+	for (;;) {
+		pthread_mutex_lock(&image->lock);
+		if (!image->pending) {
+			image->fill_running = false;
+			if (image->nusers == 0)
+				fill_free_cursor(image);
+			pthread_mutex_unlock(&image->lock);
+			image_unref(image);
+			return;
+		}
+		struct chunk_key target = next_target(image);
+		pthread_mutex_unlock(&image->lock);
+		forward_step(image, target);
+		if (pool_is_contended()) { /* round robin: other images get their turn after each band */
+			pool_submit(task);
+			return;
+		}
+	}
+}
+
+static void submit_forward(struct image *image, struct chunk *chunk)
+{
+	struct pending *pending = malloc(sizeof *pending);
+	if (!pending) {
+		no_memory(chunk);
+		return;
+	}
+	pending->chunk = chunk;
+	image_ref(image);
+	pthread_mutex_lock(&image->lock);
+	bool failed = known_to_fail(image, cache_key(chunk)), start = !failed && !image->fill_running;
+	if (!failed) {
+		pending->next = image->pending;
+		image->pending = pending;
+		image->fill_running = true;
+	}
+	struct err err = image->fill_err;
+	pthread_mutex_unlock(&image->lock);
+	if (start) {
+		image->fill_task.run = forward_run;
+		pool_submit(&image->fill_task);
+		return;
+	}
+	image_unref(image);
+	if (failed) {
+		cache_fail(chunk, &err);
+		cache_unpin(chunk);
+		free(pending);
+	}
+}
+
+/* ---- both ---- */
+
+/* With CACHE_BEGUN the filler's pin is the one that cache_begin gave; the caller's own comes from asking again. */
+static enum cache_state begin(struct image *image, struct chunk_key key, struct chunk **ret_chunk, struct err *err)
+{
+	enum cache_state state = cache_begin(&image->chunks, key, ret_chunk, err);
+	if (state != CACHE_BEGUN)
+		return state;
+	struct chunk *filler = *ret_chunk;
+	cache_begin(&image->chunks, key, ret_chunk, err);
+	if (part_of(image, key.part)->access == CODEC_ACCESS_FORWARD)
+		submit_forward(image, filler);
+	else
+		submit_alone(image, filler);
+	return state;
+}
+
+int fill_begin(struct image *image, struct chunk_key key, struct chunk **ret_chunk, struct err *err)
+{
+	const char *unsupported = part_of(image, key.part)->unsupported;
+	if (unsupported)
+		return err_set(err, -EOPNOTSUPP, "%s", unsupported);
+	struct chunk *chunk;
+	enum cache_state state = begin(image, key, &chunk, err);
+	status_add(state == CACHE_READY ? &status.cache_hits : &status.cache_misses, 1);
+	if (state == CACHE_FAILED)
+		return err ? err->code : -EIO;
+	*ret_chunk = chunk;
+	return 0;
+}
+
+void fill_start(struct image *image, struct chunk_key key)
+{
+	struct chunk *chunk;
+	struct err err = ERR_NONE;
+	if (part_of(image, key.part)->unsupported)
+		return;
+	if (begin(image, key, &chunk, &err) != CACHE_FAILED)
+		cache_unpin(chunk);
+}

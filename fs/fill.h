@@ -1,0 +1,67 @@
+/* fill.h - decoding chunks into the cache. Inner side of image.c: nothing else includes it.
+ *
+ * ACCESS_CHUNK: each chunk is a task of its own. ACCESS_FORWARD: chunks asked for wait in image->pending; one task at a
+ * time walks the cursor forward to the last of them, keeps all it passes in the cache, and starts again from the top where
+ * a chunk behind the cursor is asked for. A failure is remembered: what lies behind it fails at once.
+ */
+#ifndef PIXFS_FILL_H
+#define PIXFS_FILL_H
+
+#include <pthread.h>
+
+#include "image.h"
+#include "pool.h"
+
+struct image_key {
+	uint64_t words[5];
+};
+
+enum check_state { CHECK_NEEDED, CHECK_RUNNING, CHECK_DONE };
+
+struct pending {
+	struct pending *next;
+	struct chunk *chunk; /* pinned by this list */
+};
+
+struct image {
+	/* set at opening, then constant */
+	struct image_key key;
+	char *path;
+	struct archive *archive;
+	uint32_t entry;
+	struct codec_image *codec_image;
+	struct pictures pictures;
+	struct err header_err;
+	uint64_t header_bytes;
+	/* the table's, under its lock */
+	struct image *bucket_next, *newer, *older;
+	unsigned refs;
+	bool opening;
+	/* under image->lock */
+	pthread_mutex_t lock;
+	pthread_cond_t checked;
+	enum check_state check_state;
+	struct err damage;
+	unsigned nusers;
+	/* forward decoding, under image->lock; the cursor belongs to the task while fill_running */
+	bool fill_running;
+	struct pool_task fill_task;
+	struct pending *pending;
+	struct codec_cursor *cursor;
+	uint32_t cursor_part, cursor_level, cursor_row;
+	struct err fill_err; /* the decoder fails at row fill_err_row of the cursor's part and level */
+	uint32_t fill_err_part, fill_err_level, fill_err_row;
+	struct cache_group chunks;
+};
+
+struct image *image_ref(struct image *image);
+void image_damaged(struct image *image, const struct err *err, const char *stage);
+
+/* The chunk, pinned, ready or being decoded: wait for it with cache_wait. An error of an earlier decode otherwise. */
+int fill_begin(struct image *image, struct chunk_key key, struct chunk **ret_chunk, struct err *err);
+/* Starts decoding the chunk if nobody did; nobody waits. */
+void fill_start(struct image *image, struct chunk_key key);
+/* Drops the forward decoder's state: with image->lock held and no task running, or when the image is freed. */
+void fill_free_cursor(struct image *image);
+
+#endif

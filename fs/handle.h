@@ -1,0 +1,40 @@
+/* handle.h - an open file of the mount: an array, a made text, the bytes of a source, or a file of the host. */
+#ifndef PIXFS_HANDLE_H
+#define PIXFS_HANDLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "image.h"
+#include "target.h"
+
+enum handle_kind { HANDLE_ARRAY, HANDLE_TEXT, HANDLE_BYTES, HANDLE_HOST };
+
+struct handle {
+	enum handle_kind kind;
+	uint64_t size_bytes;
+	bool changing;    /* the text is another one at each open: the kernel must not keep its pages */
+	bool keep_cache;  /* pages that the kernel has are still right */
+	struct target target;         /* ARRAY: what it shows, in use */
+	struct view *view;            /* ARRAY */
+	struct image_pattern pattern; /* ARRAY */
+	char *text;                   /* TEXT */
+	struct bytes *bytes;          /* BYTES */
+	int fd;                       /* HOST */
+};
+
+/* Each makes an open handle or fails with words; what is given is taken over in both cases. */
+int handle_open_array(struct target *target, struct view *view, struct handle **ret_handle, struct err *err);
+int handle_open_text(char *text, size_t len_bytes, bool changing, struct handle **ret_handle, struct err *err);
+int handle_open_bytes(struct bytes *bytes, struct handle **ret_handle, struct err *err);
+int handle_open_host(int fd, bool keep_cache, struct handle **ret_handle, struct err *err);
+void handle_close(struct handle *handle); /* NULL is fine */
+
+/* Like pread: the bytes there are from offset, fewer than len_bytes only at the end of the file; a negative errno with words
+ * otherwise. Any number of threads at once. give_up (may be NULL) is asked while waiting for a decode: true is -EINTR. */
+ssize_t handle_read(struct handle *handle, void *dst, size_t len_bytes, uint64_t offset, bool (*give_up)(void *context),
+		    void *give_up_context, struct err *err);
+
+#endif

@@ -1,0 +1,521 @@
+/* image.c - the table of images, their checks, and the view_source over their chunks. How chunks are decoded: fill.c.
+ *
+ * Locks, in this order: table.lock (which images are known, references, the idle list), then image->lock (its checks and
+ * its decoder, see fill.h). The cache's own lock comes last.
+ */
+#include "image.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "fill.h"
+#include "status.h"
+
+enum { NBUCKETS = 1 << 14, PIN_ROOM = 16 };
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t opened;
+	struct image **buckets;
+	struct image *newest, *oldest; /* known, but without references */
+	uint64_t idle_bytes;
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+
+/* ---- the table ---- */
+
+int image_start(void)
+{
+	table.buckets = calloc(NBUCKETS, sizeof *table.buckets);
+	return table.buckets ? 0 : -ENOMEM;
+}
+
+static struct image_key key_of(const struct image_spec *spec)
+{
+	if (spec->archive)
+		return (struct image_key){{spec->archive_serial, spec->entry, 0, 0, 0}};
+	const struct file_id *id = &spec->id;
+	return (struct image_key){{id->device, id->inode, id->size_bytes, (uint64_t)id->mtime_ns, (uint64_t)id->ctime_ns + 1}};
+}
+
+static struct image **bucket_of(const struct image_key *key)
+{
+	uint64_t h = 0;
+	for (unsigned i = 0; i < 5; i++) {
+		h = (h ^ key->words[i]) * 0x9e3779b97f4a7c15u;
+		h ^= h >> 31;
+	}
+	return &table.buckets[h & (NBUCKETS - 1)];
+}
+
+static void idle_remove(struct image *image)
+{
+	*(image->newer ? &image->newer->older : &table.newest) = image->older;
+	*(image->older ? &image->older->newer : &table.oldest) = image->newer;
+	table.idle_bytes -= image->header_bytes;
+}
+
+static void idle_add(struct image *image)
+{
+	image->older = table.newest;
+	image->newer = NULL;
+	*(table.newest ? &table.newest->newer : &table.oldest) = image;
+	table.newest = image;
+	table.idle_bytes += image->header_bytes;
+}
+
+static void image_free(struct image *image)
+{
+	cache_group_drop(&image->chunks);
+	fill_free_cursor(image);
+	pictures_free(&image->pictures);
+	codec_close(image->codec_image);
+	archive_unref(image->archive);
+	pthread_mutex_destroy(&image->lock);
+	pthread_cond_destroy(&image->checked);
+	free(image->path);
+	free(image);
+	status_sub(&status.images_known, 1);
+}
+
+/* Takes an unreferenced image out of the table; the caller frees it, without the lock. */
+static void table_remove(struct image *image)
+{
+	struct image **link = bucket_of(&image->key);
+	while (*link != image)
+		link = &(*link)->bucket_next;
+	*link = image->bucket_next;
+	idle_remove(image);
+}
+
+static uint64_t idle_limit_bytes(void)
+{
+	return config.cache_bytes / 4 + (8 << 20);
+}
+
+/* Called with the lock held; gives it back. */
+static void table_shrink_unlock(void)
+{
+	while (table.idle_bytes > idle_limit_bytes() && table.oldest) {
+		struct image *image = table.oldest;
+		table_remove(image);
+		pthread_mutex_unlock(&table.lock);
+		image_free(image);
+		pthread_mutex_lock(&table.lock);
+	}
+	pthread_mutex_unlock(&table.lock);
+}
+
+void image_stop(void)
+{
+	while (table.oldest) {
+		struct image *image = table.oldest;
+		table_remove(image);
+		image_free(image);
+	}
+	free(table.buckets);
+	table.buckets = NULL;
+}
+
+/* ---- opening ---- */
+
+int image_spec_bytes(const struct image_spec *spec, struct bytes **ret_bytes, struct err *err)
+{
+	if (spec->archive)
+		return archive_entry_bytes(spec->archive, spec->entry, ret_bytes, err);
+	struct bytes *bytes = file_bytes(spec->root_fd, spec->host_path, &spec->id);
+	if (!bytes)
+		return err_set(err, -ENOMEM, "no memory");
+	*ret_bytes = bytes;
+	return 0;
+}
+
+static int open_header(struct image *image, const struct image_spec *spec, struct err *err)
+{
+	struct bytes *bytes;
+	int rc = image_spec_bytes(spec, &bytes, err);
+	if (rc)
+		return rc;
+	struct codec_limits limits = codec_default_limits;
+	limits.max_pixels = config.max_pixels;
+	const char *slash = strrchr(spec->path, '/');
+	rc = codec_open(bytes, slash ? slash + 1 : spec->path, &limits, &image->codec_image, err);
+	bytes_unref(bytes);
+	if (rc)
+		return rc;
+	rc = pictures_make(&image->codec_image->header, &image->pictures);
+	if (rc)
+		return err_set(err, rc, "no memory for the header");
+	status_add(&status.opens, 1);
+	return 0;
+}
+
+static struct image *image_new(const struct image_spec *spec)
+{
+	struct image *image = calloc(1, sizeof *image);
+	if (!image)
+		return NULL;
+	image->path = strdup(spec->path);
+	if (!image->path) {
+		free(image);
+		return NULL;
+	}
+	image->key = key_of(spec);
+	image->refs = 1;
+	image->archive = spec->archive ? archive_ref(spec->archive) : NULL;
+	image->entry = spec->entry;
+	image->opening = true;
+	pthread_mutex_init(&image->lock, NULL);
+	pthread_cond_init(&image->checked, NULL);
+	cache_group_init(&image->chunks);
+	status_add(&status.images_known, 1);
+	return image;
+}
+
+/* The medium or the machine failed, not the file: the next one who asks tries again. */
+static bool is_passing(int code)
+{
+	return code != -EIO && code != -EFBIG && code != -EOPNOTSUPP;
+}
+
+static void image_open(struct image *image, const struct image_spec *spec)
+{
+	struct err err = ERR_NONE;
+	if (open_header(image, spec, &err))
+		status_report(image->path, err.code, "header", err.text);
+	pthread_mutex_lock(&table.lock);
+	image->header_err = err;
+	image->header_bytes = sizeof *image + strlen(image->path) + (image->codec_image ? image->codec_image->arena.used_bytes + 4096 : 0);
+	image->opening = false;
+	pthread_cond_broadcast(&table.opened);
+	pthread_mutex_unlock(&table.lock);
+}
+
+static struct image *table_find(const struct image_key *key)
+{
+	struct image *image = *bucket_of(key);
+	while (image && memcmp(&image->key, key, sizeof *key) != 0)
+		image = image->bucket_next;
+	return image;
+}
+
+int image_get(const struct image_spec *spec, struct image **ret_image, struct err *err)
+{
+	struct image_key key = key_of(spec);
+	pthread_mutex_lock(&table.lock);
+	struct image *image = table_find(&key);
+	if (image) {
+		if (image->refs++ == 0)
+			idle_remove(image);
+		while (image->opening)
+			pthread_cond_wait(&table.opened, &table.lock);
+		pthread_mutex_unlock(&table.lock);
+	} else {
+		image = image_new(spec);
+		if (!image) {
+			pthread_mutex_unlock(&table.lock);
+			return err_set(err, -ENOMEM, "no memory for the header");
+		}
+		struct image **bucket = bucket_of(&key);
+		image->bucket_next = *bucket;
+		*bucket = image;
+		pthread_mutex_unlock(&table.lock);
+		image_open(image, spec);
+	}
+	if (image->header_err.code) {
+		int code = err_copy(err, &image->header_err);
+		image_unref(image);
+		return code;
+	}
+	*ret_image = image;
+	return 0;
+}
+
+struct image *image_ref(struct image *image)
+{
+	pthread_mutex_lock(&table.lock);
+	image->refs++;
+	pthread_mutex_unlock(&table.lock);
+	return image;
+}
+
+void image_unref(struct image *image)
+{
+	if (!image)
+		return;
+	pthread_mutex_lock(&table.lock);
+	if (--image->refs > 0) {
+		pthread_mutex_unlock(&table.lock);
+		return;
+	}
+	idle_add(image);
+	/* an encrypted entry stays one */
+	if (!image->header_err.code || !is_passing(image->header_err.code) || (image->archive && image->header_err.code == -EACCES)) {
+		table_shrink_unlock();
+		return;
+	}
+	table_remove(image);
+	pthread_mutex_unlock(&table.lock);
+	image_free(image);
+}
+
+const struct codec *image_codec(const struct image *image)
+{
+	return image->codec_image->codec;
+}
+
+const struct codec_header *image_header(const struct image *image)
+{
+	return &image->codec_image->header;
+}
+
+const struct pictures *image_pictures(const struct image *image)
+{
+	return &image->pictures;
+}
+
+/* ---- checks ---- */
+
+int image_error(struct image *image, struct err *err)
+{
+	pthread_mutex_lock(&image->lock);
+	int code = image->damage.code ? err_copy(err, &image->damage) : 0;
+	pthread_mutex_unlock(&image->lock);
+	return code;
+}
+
+void image_damaged(struct image *image, const struct err *err, const char *stage)
+{
+	if (is_passing(err->code))
+		return;
+	pthread_mutex_lock(&image->lock);
+	bool first = !image->damage.code;
+	err_copy(&image->damage, err);
+	pthread_mutex_unlock(&image->lock);
+	if (first)
+		status_report(image->path, err->code, stage, err->text);
+}
+
+static int decode_level(struct image *image, uint32_t part, uint32_t level, struct err *err)
+{
+	const struct codec_level *l = &image_header(image)->parts[part].levels[level];
+	struct image_reader reader;
+	image_reader_init(&reader, image, part, level);
+	reader.source.want(&reader, 0, 0, l->nchunks_x - 1, l->nchunks_y - 1);
+	int rc = 0;
+	for (uint32_t cy = 0; cy < l->nchunks_y && rc == 0; cy++)
+		for (uint32_t cx = 0; cx < l->nchunks_x && rc == 0; cx++) {
+			const void *samples;
+			rc = reader.source.pin(&reader, cx, cy, &samples, err);
+			if (rc == 0)
+				reader.source.unpin(&reader, cx, cy);
+		}
+	image_reader_end(&reader);
+	return rc;
+}
+
+int image_decode_all(struct image *image, struct err *err)
+{
+	const struct codec_header *header = image_header(image);
+	int rc = 0;
+	for (uint32_t part = 0; part < header->nparts && rc == 0; part++)
+		for (uint32_t level = 0; level < header->parts[part].nlevels && rc == 0; level++)
+			if (!header->parts[part].unsupported)
+				rc = decode_level(image, part, level, err);
+	return rc;
+}
+
+static int run_checks(struct image *image, struct err *err)
+{
+	const struct codec *codec = image_codec(image);
+	int before = status_set_checking(1);
+	int rc = image->archive ? archive_entry_check(image->archive, image->entry, err) : 0;
+	if (rc == 0 && codec->check)
+		rc = codec->check(image->codec_image, err);
+	status_set_checking(before);
+	if (rc == 0 && (config.verify == VERIFY_FULL || !codec->check))
+		rc = image_decode_all(image, err);
+	return rc;
+}
+
+/* Runs the checks once; everyone else waits for their end. */
+static int image_check(struct image *image, struct err *err)
+{
+	pthread_mutex_lock(&image->lock);
+	while (image->check_state == CHECK_RUNNING)
+		pthread_cond_wait(&image->checked, &image->lock);
+	bool mine = image->check_state == CHECK_NEEDED;
+	if (mine)
+		image->check_state = CHECK_RUNNING;
+	pthread_mutex_unlock(&image->lock);
+	if (!mine)
+		return 0;
+	int rc = run_checks(image, err);
+	if (rc)
+		image_damaged(image, err, "check");
+	pthread_mutex_lock(&image->lock);
+	image->check_state = rc && is_passing(rc) ? CHECK_NEEDED : CHECK_DONE;
+	pthread_cond_broadcast(&image->checked);
+	pthread_mutex_unlock(&image->lock);
+	return rc;
+}
+
+int image_use(struct image *image, struct err *err)
+{
+	pthread_mutex_lock(&image->lock);
+	image->nusers++;
+	pthread_mutex_unlock(&image->lock);
+	int rc = config.verify == VERIFY_OFF ? 0 : image_check(image, err);
+	if (rc == 0 && config.verify != VERIFY_OFF)
+		rc = image_error(image, err);
+	if (rc)
+		image_unuse(image);
+	return rc;
+}
+
+void image_unuse(struct image *image)
+{
+	pthread_mutex_lock(&image->lock);
+	bool last = --image->nusers == 0 && !image->fill_running;
+	if (last)
+		fill_free_cursor(image);
+	pthread_mutex_unlock(&image->lock);
+}
+
+/* ---- the view_source ---- */
+
+static uint64_t chunk_bytes(const struct image_reader *reader)
+{
+	struct codec_chunk_layout layout;
+	codec_chunk_layout(&image_header(reader->image)->parts[reader->part], reader->level, 0, 0, &layout, NULL);
+	return layout.len_bytes ? layout.len_bytes : 1;
+}
+
+/* How many chunks may be under way at once for one reader: enough for all processors, within a part of the budget. */
+static uint64_t window_chunks(const struct image_reader *reader)
+{
+	uint64_t window = (4u << 20) / chunk_bytes(reader), least = 2 * (uint64_t)config.threads;
+	uint64_t most = config.cache_bytes / 4 / chunk_bytes(reader);
+	window = window < least ? least : window;
+	return window > most ? (most ? most : 1) : window;
+}
+
+static void start_until(struct image_reader *reader, uint64_t end)
+{
+	const uint32_t *want = reader->want;
+	uint64_t columns = (uint64_t)want[2] - want[0] + 1, rows = (uint64_t)want[3] - want[1] + 1;
+	end = end > columns * rows ? columns * rows : end;
+	for (; reader->started < end; reader->started++) {
+		struct chunk_key key = {reader->part, reader->level, want[0] + (uint32_t)(reader->started % columns),
+					want[1] + (uint32_t)(reader->started / columns)};
+		fill_start(reader->image, key);
+	}
+}
+
+/* Reads that move on from chunk row to chunk row are noticed; from the second step on, the next rows are started too. */
+static void extend_want(struct image_reader *reader)
+{
+	struct image_pattern *pattern = reader->pattern;
+	uint32_t *want = reader->want, nchunks_y = image_header(reader->image)->parts[reader->part].levels[reader->level].nchunks_y;
+	pthread_mutex_lock(&pattern->lock);
+	bool down = want[3] > pattern->last_cy && want[1] <= pattern->last_cy + 1;
+	bool up = want[1] < pattern->first_cy && want[3] + 1 >= pattern->first_cy;
+	if (down)
+		pattern->run = pattern->run < 0 ? 1 : pattern->run + 1;
+	else if (up)
+		pattern->run = pattern->run > 0 ? -1 : pattern->run - 1;
+	else if (want[1] < pattern->first_cy || want[3] > pattern->last_cy)
+		pattern->run = 0;
+	int run = pattern->run;
+	pattern->first_cy = want[1];
+	pattern->last_cy = want[3];
+	pthread_mutex_unlock(&pattern->lock);
+	uint64_t columns = (uint64_t)want[2] - want[0] + 1, rows = window_chunks(reader) / columns;
+	if (run >= 2)
+		want[3] = nchunks_y - 1 - want[3] > rows ? want[3] + (uint32_t)rows : nchunks_y - 1;
+	else if (run <= -2)
+		want[1] = want[1] > rows ? want[1] - (uint32_t)rows : 0;
+}
+
+static void reader_want(void *context, uint32_t cx0, uint32_t cy0, uint32_t cx1, uint32_t cy1)
+{
+	struct image_reader *reader = context;
+	reader->want[0] = cx0;
+	reader->want[1] = cy0;
+	reader->want[2] = cx1;
+	reader->want[3] = cy1;
+	reader->started = 0;
+	uint64_t now = (uint64_t)(cx1 - cx0 + 1) * (cy1 - cy0 + 1);
+	if (reader->pattern)
+		extend_want(reader);
+	uint64_t window = window_chunks(reader);
+	start_until(reader, now > window ? window : now + window);
+}
+
+static int remember_pin(struct image_reader *reader, struct chunk *chunk)
+{
+	if (reader->npinned == reader->pinned_room) {
+		size_t room = reader->pinned_room ? reader->pinned_room * 2 : PIN_ROOM;
+		struct chunk **grown = realloc(reader->pinned, room * sizeof(struct chunk *));
+		if (!grown)
+			return -ENOMEM;
+		reader->pinned = grown;
+		reader->pinned_room = room;
+	}
+	reader->pinned[reader->npinned++] = chunk;
+	return 0;
+}
+
+static int reader_pin(void *context, uint32_t cx, uint32_t cy, const void **ret_samples, struct err *err)
+{
+	struct image_reader *reader = context;
+	const uint32_t *want = reader->want;
+	if (cx >= want[0] && cx <= want[2] && cy >= want[1] && cy <= want[3])
+		start_until(reader, (uint64_t)(cy - want[1]) * (want[2] - want[0] + 1) + (cx - want[0]) + window_chunks(reader));
+	struct chunk *chunk;
+	struct chunk_key key = {reader->part, reader->level, cx, cy};
+	int rc = fill_begin(reader->image, key, &chunk, err);
+	if (rc)
+		return rc;
+	rc = cache_wait(chunk, reader->give_up, reader->give_up_context, err);
+	if (rc == 0 && remember_pin(reader, chunk))
+		rc = err_set(err, -ENOMEM, "no memory");
+	if (rc) {
+		cache_unpin(chunk);
+		return rc;
+	}
+	*ret_samples = cache_data(chunk);
+	return 0;
+}
+
+static void reader_unpin(void *context, uint32_t cx, uint32_t cy)
+{
+	struct image_reader *reader = context;
+	for (size_t i = reader->npinned; i-- > 0;) {
+		struct chunk_key key = cache_key(reader->pinned[i]);
+		if (key.cx != cx || key.cy != cy)
+			continue;
+		cache_unpin(reader->pinned[i]);
+		reader->pinned[i] = reader->pinned[--reader->npinned];
+		return;
+	}
+}
+
+void image_reader_init(struct image_reader *reader, struct image *image, uint32_t part, uint32_t level)
+{
+	*reader = (struct image_reader){
+		.source = {reader, reader_want, reader_pin, reader_unpin},
+		.image = image,
+		.part = part,
+		.level = level,
+		.want = {1, 1, 0, 0},
+	};
+}
+
+void image_reader_end(struct image_reader *reader)
+{
+	for (size_t i = 0; i < reader->npinned; i++)
+		cache_unpin(reader->pinned[i]);
+	free(reader->pinned);
+}

@@ -1,0 +1,81 @@
+/* image.h - an opened image: bytes + codec + frozen header + what is decoded of it.
+ *
+ * Images are shared: whoever asks for the same version of the same file gets the same struct image. Its header is parsed
+ * once; its chunks are decoded once while they are cached. Unused images stay known, the longest unused leave first.
+ * Policy (what to decode, keep, restart, when to check) lives here and nowhere else.
+ */
+#ifndef PIXFS_IMAGE_H
+#define PIXFS_IMAGE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cache.h"
+#include "file.h"
+#include "picture.h"
+#include "view.h"
+#include "zip.h"
+
+/* Where an image's bytes are: an archive's entry, or a host file where archive is NULL. All pointers are borrowed. */
+struct image_spec {
+	const char *path;   /* relative to the mount's root: for messages; its extension breaks ties between codecs */
+	struct archive *archive;
+	uint64_t archive_serial; /* unique for each opened archive */
+	uint32_t entry;
+	int root_fd;
+	const char *host_path;
+	struct file_id id;
+};
+
+struct image;
+
+int image_start(void);  /* 0 or -ENOMEM; after cache_start and pool_start */
+void image_stop(void);  /* forgets all images; none may be in use */
+
+/* The image, its header parsed; one reference. Fails with the header's error (remembered: the file isn't parsed again). */
+int image_get(const struct image_spec *spec, struct image **ret_image, struct err *err);
+void image_unref(struct image *image); /* NULL is fine */
+
+const struct codec *image_codec(const struct image *image);
+const struct codec_header *image_header(const struct image *image);
+const struct pictures *image_pictures(const struct image *image);
+
+/* The bytes of the file itself, one reference; works for damaged images too. */
+int image_spec_bytes(const struct image_spec *spec, struct bytes **ret_bytes, struct err *err);
+
+/* For as long as an array of the image is open. Opening makes the checks that verify= asks for, once for each image, and
+ * fails with what they, or an earlier decode, found. */
+int image_use(struct image *image, struct err *err);
+void image_unuse(struct image *image);
+
+/* The first damage that checking or decoding found: its code with words, or 0. */
+int image_error(struct image *image, struct err *err);
+
+/* Decodes every chunk of every part and level: 0 or the first error. */
+int image_decode_all(struct image *image, struct err *err);
+
+/* How the chunks of one open array were asked for so far; embedded in its handle, shared by its concurrent reads. */
+struct image_pattern {
+	pthread_mutex_t lock;
+	uint32_t first_cy, last_cy;
+	int run; /* reads in a row that went on downwards (positive) or upwards (negative) */
+};
+
+/* A view_source over a (part, level) for one read. The image must be in use. */
+struct image_reader {
+	struct view_source source; /* give this to view_read */
+	struct image *image;
+	uint32_t part, level;
+	struct image_pattern *pattern;        /* NULL: never decodes ahead */
+	bool (*give_up)(void *context);       /* NULL, or asked while waiting: true ends the wait with -EINTR */
+	void *give_up_context;
+	struct chunk **pinned;
+	size_t npinned, pinned_room;
+	uint32_t want[4];                     /* cx0, cy0, cx1, cy1 */
+	uint64_t started;                     /* how many chunks of the wanted range were started */
+};
+void image_reader_init(struct image_reader *reader, struct image *image, uint32_t part, uint32_t level);
+void image_reader_end(struct image_reader *reader); /* unpins what is left, frees */
+
+#endif

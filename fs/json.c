@@ -1,0 +1,248 @@
+/* json.c - see json.h. RFC 8259. */
+#include "json.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_DEPTH = 63, FIRST_ROOM = 1024 };
+
+void json_init(struct json *json, bool compact)
+{
+	*json = (struct json){.compact = compact, .first = 1};
+}
+
+void json_discard(struct json *json)
+{
+	free(json->text);
+	json->text = NULL;
+}
+
+static void put(struct json *json, const char *text, size_t len)
+{
+	if (json->failed)
+		return;
+	if (json->room_bytes - json->len_bytes < len) {
+		size_t room = json->room_bytes ? json->room_bytes : FIRST_ROOM;
+		while (room - json->len_bytes < len && room < SIZE_MAX / 2)
+			room *= 2;
+		char *grown = realloc(json->text, room);
+		if (!grown || room - json->len_bytes < len) {
+			json->failed = true;
+			return;
+		}
+		json->text = grown;
+		json->room_bytes = room;
+	}
+	memcpy(json->text + json->len_bytes, text, len);
+	json->len_bytes += len;
+}
+
+static void put_text(struct json *json, const char *text)
+{
+	put(json, text, strlen(text));
+}
+
+static void put_newline(struct json *json)
+{
+	put(json, "\n", 1);
+	for (unsigned i = 0; i < json->depth; i++)
+		put(json, "  ", 2);
+}
+
+/* ---- strings ---- */
+
+/* The length of the well-formed UTF-8 sequence at the start (RFC 3629), 0 where there is none. */
+static size_t sequence_length(const unsigned char *s, size_t len)
+{
+	if (s[0] < 0x80)
+		return 1;
+	size_t n = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
+	if (!n || n > len)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+	bool surrogate = s[0] == 0xed && s[1] > 0x9f, beyond = s[0] == 0xf4 && s[1] > 0x8f;
+	return overlong || surrogate || beyond ? 0 : n;
+}
+
+static void put_quoted(struct json *json, const char *text, size_t len)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	char escape[8];
+	put(json, "\"", 1);
+	for (size_t i = 0; i < len;) {
+		size_t n = sequence_length(s + i, len - i);
+		if (!n)
+			put_text(json, "\xef\xbf\xbd");
+		else if (s[i] == '"' || s[i] == '\\')
+			put(json, (const char[]){'\\', (char)s[i]}, 2);
+		else if (s[i] == '\n')
+			put(json, "\\n", 2);
+		else if (s[i] == '\t')
+			put(json, "\\t", 2);
+		else if (s[i] < 0x20 || s[i] == 0x7f)
+			put(json, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", s[i]));
+		else
+			put(json, text + i, n);
+		i += n ? n : 1;
+	}
+	put(json, "\"", 1);
+}
+
+/* ---- structure ---- */
+
+/* Scalars in an array stay on its line: "shape": [32, 32, 3]. */
+static void begin_value(struct json *json, const char *key, bool is_scope)
+{
+	uint64_t bit = (uint64_t)1 << json->depth;
+	bool breaks = !json->compact && json->depth > 0 && (key || is_scope);
+	if (json->depth > 0 && !(json->first & bit))
+		put(json, ", ", breaks ? 1 : 2);
+	if (breaks) {
+		put_newline(json);
+		json->broken |= bit;
+	}
+	json->first &= ~bit;
+	if (key) {
+		put_quoted(json, key, strlen(key));
+		put(json, ": ", 2);
+	}
+}
+
+static void open_scope(struct json *json, const char *key, const char *bracket)
+{
+	begin_value(json, key, true);
+	put_text(json, bracket);
+	if (json->depth == MAX_DEPTH) {
+		json->failed = true;
+		return;
+	}
+	json->depth++;
+	json->first |= (uint64_t)1 << json->depth;
+	json->broken &= ~((uint64_t)1 << json->depth);
+}
+
+static void close_scope(struct json *json, const char *bracket)
+{
+	bool broken = json->broken & (uint64_t)1 << json->depth;
+	json->depth--;
+	if (broken)
+		put_newline(json);
+	put_text(json, bracket);
+}
+
+void json_object(struct json *json, const char *key)
+{
+	open_scope(json, key, "{");
+}
+
+void json_end_object(struct json *json)
+{
+	close_scope(json, "}");
+}
+
+void json_array(struct json *json, const char *key)
+{
+	open_scope(json, key, "[");
+}
+
+void json_end_array(struct json *json)
+{
+	close_scope(json, "]");
+}
+
+/* ---- values ---- */
+
+void json_string_n(struct json *json, const char *key, const char *text, size_t len_bytes)
+{
+	begin_value(json, key, false);
+	put_quoted(json, text, len_bytes);
+}
+
+void json_string(struct json *json, const char *key, const char *text)
+{
+	if (text)
+		json_string_n(json, key, text, strlen(text));
+	else
+		json_null(json, key);
+}
+
+void json_int(struct json *json, const char *key, int64_t value)
+{
+	char text[24];
+	begin_value(json, key, false);
+	put(json, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)value));
+}
+
+void json_uint(struct json *json, const char *key, uint64_t value)
+{
+	char text[24];
+	begin_value(json, key, false);
+	put(json, text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)value));
+}
+
+void json_bool(struct json *json, const char *key, bool value)
+{
+	begin_value(json, key, false);
+	put_text(json, value ? "true" : "false");
+}
+
+void json_null(struct json *json, const char *key)
+{
+	begin_value(json, key, false);
+	put_text(json, "null");
+}
+
+static bool put_special(struct json *json, double value)
+{
+	if (isfinite(value))
+		return false;
+	put_text(json, isnan(value) ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+	return true;
+}
+
+/* printf follows the locale's decimal point; pixfs never calls setlocale, so it is a dot. */
+void json_float(struct json *json, const char *key, float value)
+{
+	char text[40];
+	begin_value(json, key, false);
+	if (put_special(json, (double)value))
+		return;
+	for (int digits = 1; digits <= 9; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, (double)value);
+		if (strtof(text, NULL) == value)
+			break;
+	}
+	put_text(json, text);
+}
+
+void json_double(struct json *json, const char *key, double value)
+{
+	char text[40];
+	begin_value(json, key, false);
+	if (put_special(json, value))
+		return;
+	for (int digits = 1; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, value);
+		if (strtod(text, NULL) == value)
+			break;
+	}
+	put_text(json, text);
+}
+
+int json_finish(struct json *json, char **ret_text, size_t *ret_len_bytes)
+{
+	put(json, "\n", 1);
+	if (json->failed) {
+		json_discard(json);
+		return -ENOMEM;
+	}
+	*ret_text = json->text;
+	*ret_len_bytes = json->len_bytes;
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* json.h - writes JSON into a growing buffer. Always valid JSON: commas and nesting are kept track of, invalid UTF-8 is
+ * replaced by U+FFFD, non-finite numbers become the strings "NaN", "Infinity", "-Infinity". Running out of memory is
+ * remembered and told once, by json_finish. Not shared between threads. */
+#ifndef PIXFS_JSON_H
+#define PIXFS_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct json {
+	char *text;
+	size_t len_bytes, room_bytes;
+	unsigned depth;
+	uint64_t first;   /* bit d: nothing was written yet at depth d */
+	uint64_t broken;  /* bit d: the scope at depth d is written over several lines */
+	bool after_key, failed;
+	bool compact;     /* true: one line; false: indented by two blanks a level */
+};
+
+void json_init(struct json *json, bool compact);
+/* Ends the text with a newline; gives it (free with free()) and its length. 0 or -ENOMEM, and then nothing is given. */
+int json_finish(struct json *json, char **ret_text, size_t *ret_len_bytes);
+void json_discard(struct json *json);
+
+/* key NULL: an element of an array, or the whole text. */
+void json_object(struct json *json, const char *key);
+void json_end_object(struct json *json);
+void json_array(struct json *json, const char *key); /* inside arrays of numbers pass through json_* with key NULL */
+void json_end_array(struct json *json);
+void json_string(struct json *json, const char *key, const char *text); /* NULL text: null */
+void json_string_n(struct json *json, const char *key, const char *text, size_t len_bytes);
+void json_int(struct json *json, const char *key, int64_t value);
+void json_uint(struct json *json, const char *key, uint64_t value);
+void json_bool(struct json *json, const char *key, bool value);
+void json_null(struct json *json, const char *key);
+void json_float(struct json *json, const char *key, float value);   /* the shortest text that reads back as the same float32 */
+void json_double(struct json *json, const char *key, double value); /* likewise for float64 */
+
+#endif

@@ -1,0 +1,12 @@
+/* ops.h - FUSE's requests. The only file besides mount.c that knows FUSE. */
+#ifndef PIXFS_OPS_H
+#define PIXFS_OPS_H
+
+#include <fuse_lowlevel.h>
+
+extern const struct fuse_lowlevel_ops ops_table;
+
+/* Called once the kernel has been answered for the first time. Set before the session runs. */
+void ops_set_ready(void (*ready)(void));
+
+#endif

@@ -1,0 +1,66 @@
+/* rows.h - the table of what directories hold besides the source's own names. Inner side of tree.c and text.c. */
+#ifndef PIXFS_ROWS_H
+#define PIXFS_ROWS_H
+
+#include "node.h"
+#include "target.h"
+
+/* Continues the folders of node.h. */
+enum {
+	ROW_ATTRIBUTES = ROW_FOLDERS_END,
+	ROW_PIXELS_F32,
+	ROW_PIXELS_NPY,
+	ROW_META,
+	ROW_SOURCE,
+	ROW_ERROR,
+	ROW_VIEWS_README,
+	ROW_STATUS,
+	ROW_STATUS_FIRST,
+	ROW_STATUS_LAST = ROW_STATUS_FIRST + 5,
+	ROW_BLOB_FIRST = 64, /* the files of attributes/, in the header's order */
+	ROW_BLOB_LAST = 255,
+};
+
+/* What a row needs to know of the directory it stands in. */
+struct folder {
+	struct node *node;
+	bool is_image, broken;   /* an image or its part; a header (or an archive's index) that can't be read: err says why */
+	struct target target;    /* of an image that is not broken */
+	struct err err;
+};
+
+/* A directory or archive of the source: its names come from walk.c. */
+static inline bool tree_is_container(const struct node *node)
+{
+	return node->kind == NODE_DIR || node->kind == NODE_ARCHIVE;
+}
+
+/* Opens the directory's header as far as it has one. Never fails: what went wrong is in folder->err. */
+void folder_open(struct node *node, struct folder *ret_folder);
+void folder_close(struct folder *folder);
+
+enum row_type { ROW_FOLDER, ROW_ARRAY, ROW_TEXT, ROW_BYTES };
+
+struct row {
+	uint8_t row, parent;          /* the row that it stands in; ROW_SELF: the node's own directory */
+	uint8_t type;                 /* enum row_type */
+	const char *name;             /* NULL: row_name() makes it */
+	bool (*is_listed)(const struct folder *folder);
+	bool (*resolves)(const struct folder *folder);
+	int (*make)(const struct folder *folder, char **ret_text, size_t *ret_len_bytes); /* ROW_TEXT */
+};
+
+extern const struct row row_table[];
+extern const size_t row_count;
+
+/* The row of that number, also for the files of attributes/; NULL where there is none. */
+const struct row *row_find(unsigned row);
+/* Its name in this directory; buffer is used where it has to be made. */
+const char *row_name(const struct row *row, unsigned number, const struct folder *folder, char buffer[300]);
+
+/* text.c */
+int text_meta(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);
+int text_error(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);
+int text_views_readme(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);
+
+#endif

@@ -1,0 +1,277 @@
+/* tree.c - look-ups and attributes: names that lie in the source come from walk.c, all others from the table in rows.c. */
+#include "tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "rows.h"
+#include "walk.h"
+
+enum { BLOCK_BYTES = 128 << 10 };
+
+bool tree_is_folder(struct place place)
+{
+	if (!place.row)
+		return place.node->kind != NODE_FILE && place.node->kind != NODE_LINK && place.node->kind != NODE_ARRAY;
+	const struct row *row = row_find(place.row);
+	return row && row->type == ROW_FOLDER;
+}
+
+bool tree_is_constant(struct place place)
+{
+	if (place.row)
+		return place.row < ROW_STATUS || place.row >= ROW_BLOB_FIRST;
+	return place.node->in_archive || place.node->kind == NODE_PICTURE || place.node->kind == NODE_ARRAY;
+}
+
+/* ---- look-ups ---- */
+
+static unsigned find_blob(const struct folder *folder, const char *name)
+{
+	const struct codec_header *header = folder->target.picture.header;
+	for (size_t i = 0; i < header->nblobs && i <= ROW_BLOB_LAST - ROW_BLOB_FIRST; i++)
+		if (strcmp(header->blobs[i].name, name) == 0)
+			return ROW_BLOB_FIRST + (unsigned)i;
+	return 0;
+}
+
+/* The row of that name below `parent`, 0 where there is none. */
+static unsigned find_row(const struct folder *folder, unsigned parent, const char *name)
+{
+	char buffer[300];
+	if (parent == ROW_ATTRIBUTES)
+		return find_blob(folder, name);
+	for (size_t i = 0; i < row_count; i++) {
+		const struct row *row = &row_table[i];
+		if (row->parent == parent && row->resolves(folder) && strcmp(row_name(row, row->row, folder, buffer), name) == 0)
+			return row->row;
+	}
+	return 0;
+}
+
+/* What lies by name below channels/, layers/, mips/ and views/. */
+static int find_named(const struct folder *folder, unsigned row, const char *name, struct node_spec *ret_spec, struct err *err)
+{
+	const struct target *target = &folder->target;
+	const struct pictures *pictures = image_pictures(target->image);
+	int64_t index = -1;
+	struct view *view;
+	if (row == ROW_VIEWS) {
+		*ret_spec = (struct node_spec){.kind = NODE_ARRAY};
+		int rc = view_compile(&target->picture, name, &view, err);
+		if (rc == 0)
+			view_free(view);
+		return rc == -EOPNOTSUPP ? 0 : rc; /* told by open */
+	}
+	if (row == ROW_CHANNELS)
+		index = target_channel_find(target, name);
+	else if (row == ROW_MIPS)
+		index = picture_level_find(target->picture.part, name);
+	for (uint32_t i = 0; row == ROW_LAYERS && index < 0 && i < pictures->nlayers; i++)
+		if (strcmp(pictures->layers[i].name, name) == 0)
+			index = i;
+	if (index < 0)
+		return -ENOENT;
+	*ret_spec = (struct node_spec){.kind = row == ROW_CHANNELS ? NODE_ARRAY : NODE_PICTURE, .index = (uint32_t)index};
+	return 0;
+}
+
+static int lookup_in_image(struct place parent, const char *name, struct place *ret_place, struct err *err)
+{
+	struct folder folder;
+	folder_open(parent.node, &folder);
+	unsigned row = find_row(&folder, parent.row, name);
+	struct node_spec spec;
+	int rc = -ENOENT;
+	if (row) {
+		node_ref(parent.node);
+		*ret_place = (struct place){parent.node, row};
+		rc = 0;
+	} else if (parent.row && parent.row < ROW_FOLDERS_END && !folder.broken) {
+		rc = find_named(&folder, parent.row, name, &spec, err);
+		struct node *node = rc ? NULL : node_child(parent, name, &spec);
+		if (rc == 0 && !node)
+			rc = err_set(err, -ENOMEM, "no memory");
+		*ret_place = (struct place){node, ROW_SELF};
+	} else if (folder.broken && folder.err.code != -EIO && folder.err.code != -EFBIG && folder.err.code != -EOPNOTSUPP) {
+		rc = err_copy(err, &folder.err); /* not known to be absent */
+	}
+	folder_close(&folder);
+	return rc;
+}
+
+int tree_lookup(struct place parent, const char *name, struct place *ret_place, struct err *err)
+{
+	if (!tree_is_folder(parent))
+		return -ENOTDIR;
+	if (!tree_is_container(parent.node) || parent.row || (parent.node == walk_root && strcmp(name, ".pixfs") == 0))
+		return lookup_in_image(parent, name, ret_place, err);
+	struct node *node;
+	int rc = walk_lookup(parent.node, name, &node, err);
+	if (rc == 0)
+		*ret_place = (struct place){node, ROW_SELF};
+	else if (rc != -ENOENT && parent.node->kind == NODE_ARCHIVE)
+		return lookup_in_image(parent, name, ret_place, err);
+	return rc;
+}
+
+/* ---- attributes ---- */
+
+/* The mode bits a virtual file gets: where others may enter the mount, nobody reads more than the source lets them. */
+static mode_t virtual_mode(const struct node *host, mode_t mode)
+{
+	mode_t readable = host->mode & 0444;
+	return config.shared ? mode & (readable | readable >> 2) : mode;
+}
+
+static int size_of_view(struct place place, uint64_t *ret_size, struct err *err)
+{
+	struct target target;
+	struct view *view;
+	int rc = target_open(place.node, &target, err);
+	if (rc)
+		return rc;
+	if (!place.row)
+		rc = target_view(&target, place.node, &view, err);
+	else
+		rc = view_compile(&target.picture, place.row == ROW_PIXELS_NPY ? "pixels.npy" : "pixels.f32", &view, err);
+	if (rc == 0) {
+		*ret_size = view_info(view)->nbytes;
+		view_free(view);
+	}
+	target_close(&target);
+	return rc;
+}
+
+static int source_size(struct node *node, uint64_t *ret_size, struct err *err)
+{
+	struct archive *archive;
+	struct archive_entry entry;
+	*ret_size = node->id.size_bytes;
+	if (!node->in_archive)
+		return 0;
+	int rc = walk_archive(node_archive(node), &archive, err);
+	if (rc)
+		return rc;
+	archive_get(archive, node->index, &entry);
+	*ret_size = entry.size_bytes;
+	return 0;
+}
+
+static int size_of_row(struct place place, const struct row *row, uint64_t *ret_size, struct err *err)
+{
+	if (row->type == ROW_ARRAY)
+		return size_of_view(place, ret_size, err);
+	if (place.row == ROW_SOURCE)
+		return source_size(place.node, ret_size, err);
+	struct folder folder;
+	char *text;
+	int rc = 0;
+	folder_open(place.node, &folder);
+	if (place.row >= ROW_BLOB_FIRST && !folder.broken) {
+		*ret_size = folder.target.picture.header->blobs[place.row - ROW_BLOB_FIRST].len_bytes;
+	} else if (row->make) {
+		size_t len;
+		rc = row->make(&folder, &text, &len);
+		if (rc == 0) {
+			*ret_size = len;
+			free(text);
+		}
+	}
+	folder_close(&folder);
+	return rc ? err_set(err, rc, "no memory") : 0;
+}
+
+static int64_t entry_mtime_ns(struct node *node, const struct node *host)
+{
+	struct archive *archive;
+	struct archive_entry entry;
+	struct err err = ERR_NONE;
+	while (node->kind == NODE_PICTURE || node->kind == NODE_ARRAY)
+		node = node->parent;
+	if (!node->in_archive || walk_archive(node_archive(node), &archive, &err))
+		return host->id.mtime_ns;
+	archive_get(archive, node->index, &entry);
+	return entry.mtime_s ? entry.mtime_s * 1000000000 : host->id.mtime_ns;
+}
+
+/* Directories and plain files of the host: as they are now. */
+static int stat_host(struct place place, struct stat *ret_stat, struct err *err)
+{
+	char path[4096];
+	int rc = node_host_path(place.node, path, sizeof path);
+	if (rc == 0 && fstatat(walk_root_fd, path, ret_stat, place.node->kind == NODE_LINK ? AT_SYMLINK_NOFOLLOW : 0) != 0)
+		rc = -errno;
+	if (rc)
+		return err_set(err, rc, "%s", strerror(-rc));
+	ret_stat->st_ino = node_ino(place);
+	ret_stat->st_nlink = 1;
+	return 0;
+}
+
+int tree_stat(struct place place, struct stat *ret_stat, struct err *err)
+{
+	struct node *node = place.node;
+	if (!place.row && !node->in_archive && (node->kind == NODE_DIR || node->kind == NODE_FILE || node->kind == NODE_LINK))
+		return stat_host(place, ret_stat, err);
+	uint64_t size = 0;
+	int rc = 0;
+	if (place.row && !tree_is_folder(place))
+		rc = size_of_row(place, row_find(place.row), &size, err);
+	else if (!place.row && node->kind == NODE_ARRAY)
+		rc = size_of_view(place, &size, err);
+	else if (!place.row && (node->kind == NODE_FILE || node->kind == NODE_LINK))
+		rc = source_size(node, &size, err);
+	if (rc)
+		return rc;
+	const struct node *host = node_on_host(node);
+	int64_t mtime_ns = entry_mtime_ns(node, host);
+	mode_t type = tree_is_folder(place) ? S_IFDIR | 0555 : !place.row && node->kind == NODE_LINK ? S_IFLNK | 0777 : S_IFREG | 0444;
+	*ret_stat = (struct stat){
+		.st_ino = node_ino(place),
+		.st_mode = (type & S_IFMT) | virtual_mode(host, type & 0777),
+		.st_nlink = 1,
+		.st_uid = host->uid,
+		.st_gid = host->gid,
+		.st_size = (off_t)size,
+		.st_blksize = BLOCK_BYTES,
+		.st_blocks = (blkcnt_t)((size + 511) / 512),
+	};
+	ret_stat->st_mtim = (struct timespec){mtime_ns / 1000000000, mtime_ns % 1000000000};
+	if (mtime_ns < 0 && ret_stat->st_mtim.tv_nsec < 0) {
+		ret_stat->st_mtim.tv_nsec += 1000000000;
+		ret_stat->st_mtim.tv_sec--;
+	}
+	ret_stat->st_atim = ret_stat->st_ctim = ret_stat->st_mtim;
+	return 0;
+}
+
+int tree_readlink(struct place place, char *ret_target, size_t size_bytes, struct err *err)
+{
+	char path[4096];
+	struct node *node = place.node;
+	if (place.row || node->kind != NODE_LINK)
+		return -EINVAL;
+	if (node->in_archive) {
+		struct archive *archive;
+		struct bytes *bytes;
+		int rc = walk_archive(node_archive(node), &archive, err);
+		rc = rc ? rc : archive_entry_bytes(archive, node->index, &bytes, err);
+		if (rc)
+			return rc;
+		ssize_t got = bytes_read(bytes, ret_target, size_bytes - 1, 0, err);
+		bytes_unref(bytes);
+		ret_target[got > 0 ? got : 0] = 0;
+		return got < 0 ? (int)got : 0;
+	}
+	int rc = node_host_path(node, path, sizeof path);
+	ssize_t len = rc ? rc : readlinkat(walk_root_fd, path, ret_target, size_bytes - 1);
+	if (len < 0)
+		return err_set(err, rc ? rc : -errno, "%s", strerror(rc ? -rc : errno));
+	ret_target[len] = 0;
+	return 0;
+}

@@ -1,0 +1,132 @@
+/* tree_open.c - opening a place of the tree: a text is made, a view compiled, a source's bytes checked. */
+#include "tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "rows.h"
+#include "status.h"
+#include "walk.h"
+
+enum { MAX_CHECKED_AT_OPEN = 64 << 20 };
+
+/* The bytes of a source, or of a plain file in an archive, whose CRC-32 is looked at once (larger ones: verify=full). */
+static int open_bytes(struct node *node, struct handle **ret_handle, struct err *err)
+{
+	struct walk_spec *spec = malloc(sizeof *spec);
+	if (!spec)
+		return err_set(err, -ENOMEM, "no memory");
+	struct bytes *bytes = NULL;
+	int rc = walk_image_spec(node, spec, err);
+	bool wanted = config.verify == VERIFY_FULL;
+	if (rc == 0)
+		rc = image_spec_bytes(&spec->image, &bytes, err);
+	if (rc == 0 && config.verify == VERIFY_OPEN)
+		wanted = bytes->size_bytes <= MAX_CHECKED_AT_OPEN;
+	if (rc == 0 && wanted && spec->image.archive && !atomic_load(&node->checked)) {
+		rc = archive_entry_check(spec->image.archive, spec->image.entry, err);
+		atomic_store(&node->checked, rc == 0);
+	}
+	if (rc && rc != -ENOMEM)
+		status_report(spec->path, rc, "check", err->text);
+	free(spec);
+	if (rc) {
+		bytes_unref(bytes);
+		return rc;
+	}
+	return handle_open_bytes(bytes, ret_handle, err);
+}
+
+static int open_view(struct place place, struct handle **ret_handle, struct err *err)
+{
+	struct target target;
+	struct view *view;
+	int rc = target_open(place.node, &target, err);
+	if (rc)
+		return rc;
+	if (!place.row)
+		rc = target_view(&target, place.node, &view, err);
+	else
+		rc = view_compile(&target.picture, place.row == ROW_PIXELS_NPY ? "pixels.npy" : "pixels.f32", &view, err);
+	if (rc) {
+		target_close(&target);
+		return rc;
+	}
+	const char *unsupported = target.picture.part->unsupported;
+	if (unsupported) {
+		view_free(view);
+		target_close(&target);
+		return err_set(err, -EOPNOTSUPP, "%s", unsupported);
+	}
+	return handle_open_array(&target, view, ret_handle, err);
+}
+
+static int open_text(struct place place, const struct row *row, struct handle **ret_handle, struct err *err)
+{
+	struct folder folder;
+	char *text = NULL;
+	size_t len = 0;
+	int rc = 0;
+	folder_open(place.node, &folder);
+	if (row->make) {
+		rc = row->make(&folder, &text, &len);
+	} else if (!folder.broken) {
+		const struct codec_blob *blob = &folder.target.picture.header->blobs[place.row - ROW_BLOB_FIRST];
+		len = blob->len_bytes;
+		text = malloc(len + 1);
+		rc = text ? 0 : -ENOMEM;
+		if (text && len)
+			memcpy(text, blob->data, len);
+	} else {
+		rc = err_copy(err, &folder.err);
+	}
+	folder_close(&folder);
+	if (rc)
+		return err_set(err, rc, "no memory");
+	return handle_open_text(text, len, !tree_is_constant(place), ret_handle, err);
+}
+
+static int open_host(struct node *node, struct handle **ret_handle, struct err *err)
+{
+	char path[4096];
+	int rc = node_host_path(node, path, sizeof path);
+	int fd = rc ? -1 : openat(walk_root_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		rc = err_set(err, rc ? rc : -errno, "can't be opened: %s", strerror(rc ? -rc : errno));
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	if (st.st_dev != node->id.device || st.st_ino != node->id.inode) {
+		close(fd);
+		return err_set(err, -ESTALE, "the file was replaced");
+	}
+	struct file_id now = file_id_of(&st);
+	bool unchanged = node_exchange_id(node, &now); /* since the last open: the pages that the kernel has are right */
+	return handle_open_host(fd, config.immutable || unchanged, ret_handle, err);
+}
+
+int tree_open(struct place place, struct handle **ret_handle, struct err *err)
+{
+	struct node *node = place.node;
+	if (tree_is_folder(place))
+		return -EISDIR;
+	int rc = walk_check_fresh(node, err);
+	if (rc)
+		return rc;
+	const struct row *row = place.row ? row_find(place.row) : NULL;
+	if (row && row->type == ROW_TEXT)
+		return open_text(place, row, ret_handle, err);
+	if (place.row >= ROW_BLOB_FIRST)
+		return open_text(place, row, ret_handle, err);
+	if (place.row == ROW_SOURCE || (!row && node->in_archive && node->kind != NODE_ARRAY))
+		return open_bytes(node, ret_handle, err);
+	if (row || node->kind == NODE_ARRAY)
+		return open_view(place, ret_handle, err);
+	return open_host(node, ret_handle, err);
+}

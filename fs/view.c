@@ -1,0 +1,227 @@
+/* view.c - compiling a spec: from its text to a view's stages, shape and size. What reads them is in view_read.c. */
+#include "view_plan.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../codecs/sample.h"
+
+/* The memory of one view's plan: 4096 channels through VIEW_MAX_STAGES stages fit. */
+static const size_t view_arena_bytes = (size_t)32 << 20;
+
+/* ---- compiling ---- */
+
+struct extension {
+	const char *name;
+	enum view_container container;
+	bool typed;
+	enum sample_type type;
+};
+
+static const struct extension *extension_find(const char *name)
+{
+	static const struct extension table[] = {
+		{"f32", VIEW_RAW, true, SAMPLE_F32},
+		{"f16", VIEW_RAW, true, SAMPLE_F16},
+		{"u8", VIEW_RAW, true, SAMPLE_U8},
+		{"u16", VIEW_RAW, true, SAMPLE_U16},
+		{"npy", VIEW_NPY, false, SAMPLE_F32},
+	};
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (strcmp(name, table[i].name) == 0)
+			return &table[i];
+	return NULL;
+}
+
+int plan_open(struct view_plan *plan, const struct picture *picture, struct err *err)
+{
+	struct view *view = calloc(1, sizeof *view);
+	if (!view)
+		return err_set(err, -ENOMEM, "no memory to compile the view");
+	arena_init(&view->arena, view_arena_bytes);
+	*plan = (struct view_plan){.picture = picture, .view = view, .err = err};
+	return 0;
+}
+
+/* The type of the elements: of the stored planes where native, else what an operation or the extension says. */
+static int settle_type(struct view_plan *plan, const struct extension *extension)
+{
+	struct view *view = plan->view;
+	enum sample_type type = plan->typed ? (enum sample_type)plan->type : extension->typed ? extension->type : SAMPLE_F32;
+	int rc = plan_check_grid(plan);
+	if (rc)
+		return rc;
+	const struct base_stage *base = &view->stages[0].base;
+	for (uint32_t i = 0; plan->native && i < plan->nchannels; i++) {
+		enum sample_type stored = (enum sample_type)base->part->planes[base->channels[plan->channels[i].source].plane].type;
+		if (i && stored != type)
+			return err_set(plan->err, -EINVAL, "native: the channels are stored in different sample types: choose some with ch=");
+		type = stored;
+	}
+	if (extension->typed && type != extension->type)
+		return err_set(plan->err, -EINVAL, "the extension %s contradicts the sample type of the operations", extension->name);
+	view->info.dtype = type;
+	view->element_bytes = sample_size_bytes(type);
+	return 0;
+}
+
+static void settle_shape(struct view_plan *plan)
+{
+	struct view *view = plan->view;
+	uint64_t c = plan->nchannels, h = view->height, w = view->width;
+	uint64_t shape[3] = {view->chw ? c : h, view->chw ? h : w, view->chw ? w : c};
+	view->info.ndim = 0;
+	for (unsigned i = 0; i < 3 && !plan->flat; i++)
+		if (!plan->squeeze || shape[i] != 1)
+			view->info.shape[view->info.ndim++] = shape[i];
+	if (!view->info.ndim) /* flat, or all axes squeezed */
+		view->info.shape[view->info.ndim++] = c * h * w;
+}
+
+static void settle_filter(struct view_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->view->nstages; i++) {
+		struct view_stage *stage = &plan->view->stages[i];
+		if (stage->kind != STAGE_RESIZE)
+			continue;
+		struct resize_axis *axes[2] = {&stage->resize.x, &stage->resize.y};
+		for (unsigned a = 0; a < 2; a++)
+			axes[a]->filter = plan->has_filter ? plan->filter : axes[a]->out < axes[a]->in ? FILTER_BOX : FILTER_LINEAR;
+	}
+}
+
+static int settle_resize(struct view_plan *plan)
+{
+	const uint64_t most_taps = (uint64_t)1 << 20;
+	if (plan->has_filter && !plan->resized)
+		return err_set(plan->err, -EINVAL, "filter= without a size to filter for");
+	settle_filter(plan);
+	for (uint32_t i = 0; i < plan->view->nstages; i++) {
+		const struct view_stage *stage = &plan->view->stages[i];
+		if (stage->kind == STAGE_RESIZE && (resize_taps(&stage->resize.x) > most_taps || resize_taps(&stage->resize.y) > most_taps))
+			return err_set(plan->err, -EFBIG, "the resize would take more than 2^20 samples for one");
+	}
+	return 0;
+}
+
+static int settle_prefix(struct view_plan *plan, const struct extension *extension)
+{
+	struct view *view = plan->view;
+	view->info.container = extension->container;
+	if (extension->container == VIEW_NPY) {
+		view->info.header_bytes = NPY_HEADER_BYTES;
+		view->prefix = plan_alloc(plan, 1, NPY_HEADER_BYTES);
+		if (!view->prefix)
+			return -ENOMEM;
+		npy_header(view->info.dtype, view->info.ndim, view->info.shape, view->prefix);
+	}
+	return 0;
+}
+
+/* The plan is complete: fixes what follows from it. */
+static int plan_finish(struct view_plan *plan, const struct extension *extension)
+{
+	struct view *view = plan->view;
+	const struct view_stage *top = plan_top(plan);
+	if (plan->flat && plan->chw)
+		return err_set(plan->err, -EINVAL, "blender is one flat buffer: not with chw");
+	int rc = settle_resize(plan);
+	if (!rc)
+		rc = settle_type(plan, extension);
+	if (rc)
+		return rc;
+	view->width = top->width;
+	view->height = top->height;
+	view->chw = plan->chw;
+	view->nout = plan->nchannels;
+	view->out = plan_alloc(plan, plan->nchannels, sizeof *view->out);
+	if (!view->out)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < plan->nchannels; i++)
+		view->out[i] = plan->channels[i].source;
+	bool moves = view->nstages == 1 || (view->nstages == 2 && top->kind == STAGE_MOVE);
+	view->direct = moves && (plan->native || view->info.dtype == SAMPLE_F32);
+	uint64_t pixels = (uint64_t)view->width * view->height;
+	if (pixels > VIEW_MAX_PIXELS)
+		return err_set(plan->err, -EFBIG, "%" PRIu64 " pixels are more than a view may have (2^31)", pixels);
+	settle_shape(plan);
+	rc = settle_prefix(plan, extension);
+	view->info.nbytes = view->info.header_bytes + pixels * view->nout * view->element_bytes;
+	return rc;
+}
+
+static int plan_compile(struct view_plan *plan, char *spec, const struct extension *extension)
+{
+	int rc = plan_start(plan, spec);
+	if (!rc)
+		rc = plan_apply_spec(plan, spec);
+	return rc ? rc : plan_finish(plan, extension);
+}
+
+static int check_decodable(const struct picture *picture, struct err *err)
+{
+	if (picture->part->unsupported)
+		return err_set(err, -EOPNOTSUPP, "%s", picture->part->unsupported);
+	return 0;
+}
+
+int view_compile(const struct picture *picture, const char *spec, struct view **ret_view, struct err *err)
+{
+	char text[VIEW_MAX_SPEC_BYTES + 1];
+	size_t len = strlen(spec);
+	if (len > VIEW_MAX_SPEC_BYTES)
+		return err_set(err, -EINVAL, "a view's name has at most %d bytes", VIEW_MAX_SPEC_BYTES);
+	memcpy(text, spec, len + 1);
+	char *dot = strrchr(text, '.');
+	const struct extension *extension = dot ? extension_find(dot + 1) : NULL;
+	if (!extension)
+		return err_set(err, -ENOENT, "no view has the extension \"%s\"", dot ? dot + 1 : "");
+	*dot = 0;
+	struct view_plan plan;
+	int rc = plan_open(&plan, picture, err);
+	if (rc)
+		return rc;
+	rc = plan_compile(&plan, text, extension);
+	if (!rc)
+		rc = check_decodable(picture, err);
+	if (rc)
+		view_free(plan.view);
+	else
+		*ret_view = plan.view;
+	return rc;
+}
+
+int view_compile_channel(const struct picture *picture, uint32_t channel, int npy, struct view **ret_view, struct err *err)
+{
+	struct view_plan plan;
+	if (channel >= picture->part->nchannels)
+		return err_set(err, -ENOENT, "no channel has the number %" PRIu32, channel);
+	int rc = check_decodable(picture, err);
+	if (!rc)
+		rc = plan_open(&plan, picture, err);
+	if (rc)
+		return rc;
+	rc = plan_start_channel(&plan, channel);
+	if (!rc)
+		rc = plan_finish(&plan, extension_find(npy ? "npy" : "f32"));
+	if (rc)
+		view_free(plan.view);
+	else
+		*ret_view = plan.view;
+	return rc;
+}
+
+void view_free(struct view *view)
+{
+	if (!view)
+		return;
+	arena_free(&view->arena);
+	free(view);
+}
+
+const struct view_info *view_info(const struct view *view)
+{
+	return &view->info;
+}

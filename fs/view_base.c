@@ -1,0 +1,342 @@
+/* view_base.c - the first stage of a view: rectangles of decoded chunks -> samples where the sink wants them.
+ *
+ * Chunks are pinned one at a time. Within a chunk the work goes row by row, in pieces of PIECE pixels: each channel of a
+ * piece is made contiguous on the stack and then stored; where the chunk already holds the row as the sink wants it
+ * (interleaved pixels in their own order), a whole row is converted at once.
+ *
+ * A plane with a sampling of s has a sample for every s-th pixel; in a stage with unit 1 each is repeated, and then the row
+ * that is repeated may lie in the chunk before: rows and columns are looked for by the pixel that their sample stands at. */
+#include "view_plan.h"
+
+#include <string.h>
+
+#include "../codecs/sample.h"
+
+enum { PIECE = 512, GROUP_MAX = 4 };
+
+/* One chunk being read, and what is asked of it. */
+struct chunk {
+	const struct base_stage *base;
+	const struct codec_part *part;
+	const struct codec_plane_layout *planes;
+	struct codec_chunk_layout layout;
+	const unsigned char *samples;
+	struct view_rect asked;
+	struct view_sink sink;
+};
+
+static uint32_t ceil_div(uint32_t a, uint32_t b)
+{
+	return a / b + (a % b != 0);
+}
+
+static uint32_t min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint32_t max_u32(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static const struct codec_plane *plane_of(const struct base_stage *base, const struct base_channel *channel)
+{
+	return &base->part->planes[channel->plane];
+}
+
+/* How often each sample of the channel is repeated in the stage. */
+static uint32_t repeat_x(const struct base_stage *base, const struct base_channel *channel)
+{
+	return max_u32(1, plane_of(base, channel)->xsampling / base->unit_x);
+}
+
+static uint32_t repeat_y(const struct base_stage *base, const struct base_channel *channel)
+{
+	return max_u32(1, plane_of(base, channel)->ysampling / base->unit_y);
+}
+
+static unsigned element_bytes(const struct base_stage *base, const struct base_channel *channel)
+{
+	return base->native ? sample_size_bytes((enum sample_type)plane_of(base, channel)->type) : (unsigned)sizeof(float);
+}
+
+/* ---- one piece of a row ---- */
+
+static void piece_key(const struct chunk *chunk, uint32_t x, uint32_t y, void *dst, uint32_t n)
+{
+	static const float alpha[256] = {[0] = 1.0f, [1] = 0.0f};
+	uint8_t matches[PIECE];
+	memset(matches, 1, n);
+	for (uint32_t p = 0; p < chunk->part->nplanes && p < 3; p++) {
+		const struct codec_plane_layout *plane = &chunk->planes[p];
+		const unsigned char *src = chunk->samples + plane->offset + y * plane->row_bytes + x * plane->step_bytes;
+		unsigned size = sample_size_bytes((enum sample_type)chunk->part->planes[p].type);
+		sample_key_match(matches, src, plane->step_bytes, size, chunk->part->key[p], n);
+	}
+	sample_table_to_f32(dst, matches, 1, alpha, n);
+}
+
+/* n <= PIECE samples of one channel, contiguous at dst; x and y count the plane's own samples of this chunk. */
+static void piece_samples(const struct chunk *chunk, const struct base_channel *channel, uint32_t x, uint32_t y, void *dst, uint32_t n)
+{
+	const struct codec_plane *plane = plane_of(chunk->base, channel);
+	const struct codec_plane_layout *at = &chunk->planes[channel->plane];
+	const unsigned char *src = chunk->samples + at->offset + y * at->row_bytes + x * at->step_bytes;
+	unsigned size = sample_size_bytes((enum sample_type)plane->type);
+	uint32_t packed[PIECE];
+	if (channel->kind == BASE_KEY) {
+		piece_key(chunk, x, y, dst, n);
+	} else if (channel->kind == BASE_TABLE) {
+		sample_table_to_f32(dst, src, at->step_bytes, channel->table, n);
+	} else if (chunk->base->native) {
+		sample_gather(dst, src, at->step_bytes, size, n);
+	} else if (at->step_bytes == size) {
+		sample_to_f32(dst, src, (enum sample_type)plane->type, plane->divisor, n);
+	} else {
+		sample_gather(packed, src, at->step_bytes, size, n);
+		sample_to_f32(dst, packed, (enum sample_type)plane->type, plane->divisor, n);
+	}
+}
+
+/* n <= PIECE samples of the stage's row y from column x on, repeated where the plane is subsampled. */
+static void piece_fetch(const struct chunk *chunk, const struct base_channel *channel, uint32_t x, uint32_t y, void *dst, uint32_t n)
+{
+	const struct codec_plane *plane = plane_of(chunk->base, channel);
+	uint32_t rx = repeat_x(chunk->base, channel), ry = repeat_y(chunk->base, channel);
+	uint32_t sample_y = y / ry - ceil_div(chunk->layout.y, plane->ysampling);
+	uint32_t sample_x = x / rx - ceil_div(chunk->layout.x, plane->xsampling);
+	if (rx == 1) {
+		piece_samples(chunk, channel, sample_x, sample_y, dst, n);
+		return;
+	}
+	float once[PIECE + 1]; /* only float32 stages repeat */
+	uint32_t skip = x % rx;
+	piece_samples(chunk, channel, sample_x, sample_y, once, (skip + n - 1) / rx + 1);
+	for (uint32_t i = 0; i < n; i++)
+		memcpy((unsigned char *)dst + i * sizeof(float), &once[(skip + i) / rx], sizeof(float));
+}
+
+/* ---- one chunk ---- */
+
+static bool span_clip(uint32_t *start, uint32_t *n, uint64_t from, uint64_t end)
+{
+	uint64_t a = *start > from ? *start : from, b = (uint64_t)*start + *n < end ? (uint64_t)*start + *n : end;
+	if (a >= b)
+		return false;
+	*start = (uint32_t)a;
+	*n = (uint32_t)(b - a);
+	return true;
+}
+
+/* The part of rect whose samples of this channel lie in the chunk; false: none. */
+static bool chunk_clip(const struct base_stage *base, const struct codec_chunk_layout *layout, const struct base_channel *channel,
+		       struct view_rect *rect)
+{
+	const struct codec_plane *plane = plane_of(base, channel);
+	uint64_t x0 = ceil_div(layout->x, plane->xsampling), x1 = ceil_div(layout->x + layout->width, plane->xsampling);
+	uint64_t y0 = ceil_div(layout->y, plane->ysampling), y1 = ceil_div(layout->y + layout->height, plane->ysampling);
+	uint32_t rx = repeat_x(base, channel), ry = repeat_y(base, channel);
+	return span_clip(&rect->x, &rect->width, x0 * rx, x1 * rx) && span_clip(&rect->y, &rect->height, y0 * ry, y1 * ry);
+}
+
+static unsigned char *chunk_target(const struct chunk *chunk, uint32_t x, uint32_t y)
+{
+	return chunk->sink.at + (ptrdiff_t)(x - chunk->asked.x) * chunk->sink.x_step + (ptrdiff_t)(y - chunk->asked.y) * chunk->sink.row_step;
+}
+
+static void chunk_fetch_one(const struct chunk *chunk, const struct base_channel *channel, uint32_t index)
+{
+	struct view_rect rect = chunk->asked;
+	if (channel->kind == BASE_CONST || !chunk_clip(chunk->base, &chunk->layout, channel, &rect))
+		return;
+	unsigned size = element_bytes(chunk->base, channel);
+	uint32_t piece[PIECE];
+	for (uint32_t y = rect.y; y < rect.y + rect.height; y++)
+		for (uint32_t x = rect.x, n; x < rect.x + rect.width; x += n) {
+			n = min_u32(PIECE, rect.x + rect.width - x);
+			unsigned char *dst = chunk_target(chunk, x, y) + (ptrdiff_t)index * chunk->sink.channel_step;
+			if (chunk->sink.x_step == (ptrdiff_t)size) {
+				piece_fetch(chunk, channel, x, y, dst, n);
+			} else {
+				piece_fetch(chunk, channel, x, y, piece, n);
+				sample_scatter(dst, chunk->sink.x_step, piece, size, n);
+			}
+		}
+}
+
+/* 2 to 4 channels side by side in the sink, none of them subsampled. */
+static void chunk_fetch_group(const struct chunk *chunk, const uint16_t *list, uint32_t count)
+{
+	const struct base_channel *channels = chunk->base->channels;
+	struct view_rect rect = chunk->asked;
+	if (!chunk_clip(chunk->base, &chunk->layout, &channels[list[0]], &rect))
+		return;
+	unsigned size = element_bytes(chunk->base, &channels[list[0]]);
+	uint32_t pieces[GROUP_MAX][PIECE];
+	const void *planes[GROUP_MAX] = {pieces[0], pieces[1], pieces[2], pieces[3]};
+	for (uint32_t y = rect.y; y < rect.y + rect.height; y++)
+		for (uint32_t x = rect.x, n; x < rect.x + rect.width; x += n) {
+			n = min_u32(PIECE, rect.x + rect.width - x);
+			for (uint32_t i = 0; i < count; i++)
+				piece_fetch(chunk, &channels[list[i]], x, y, pieces[i], n);
+			sample_interleave(chunk_target(chunk, x, y), planes, count, size, n);
+		}
+}
+
+/* The row of the chunk is the row of the sink, but for the type: whole rows at once. */
+static void chunk_fetch_run(const struct chunk *chunk, const struct base_channel *channel)
+{
+	struct view_rect rect = chunk->asked;
+	if (!chunk_clip(chunk->base, &chunk->layout, channel, &rect))
+		return;
+	const struct codec_plane *plane = plane_of(chunk->base, channel);
+	const struct codec_plane_layout *at = &chunk->planes[0];
+	size_t n = (size_t)rect.width * chunk->part->nplanes;
+	unsigned size = sample_size_bytes((enum sample_type)plane->type);
+	const unsigned char *src = chunk->samples + at->offset + (rect.y - chunk->layout.y) * at->row_bytes +
+				   (rect.x - chunk->layout.x) * at->step_bytes;
+	for (uint32_t y = rect.y; y < rect.y + rect.height; y++, src += at->row_bytes) {
+		unsigned char *dst = chunk_target(chunk, rect.x, y);
+		if (chunk->base->native)
+			memcpy(dst, src, n * size);
+		else if (channel->kind == BASE_TABLE)
+			sample_table_to_f32(dst, src, 1, channel->table, n);
+		else
+			sample_to_f32(dst, src, (enum sample_type)plane->type, plane->divisor, n);
+	}
+}
+
+/* ---- which way ---- */
+
+static bool same_treatment(const struct base_stage *base, const struct base_channel *a, const struct base_channel *b)
+{
+	return a->kind == b->kind && a->table == b->table && plane_of(base, a)->divisor == plane_of(base, b)->divisor;
+}
+
+/* All planes in their own order, interleaved in the chunk (or only one), and side by side in the sink. */
+static bool is_run(const struct base_stage *base, const uint16_t *list, uint32_t n, const struct view_sink *sink)
+{
+	const struct base_channel *first = &base->channels[list[0]];
+	ptrdiff_t size = (ptrdiff_t)element_bytes(base, first);
+	if (n != base->part->nplanes || (n > 1 && !base->part->interleaved) || sink->x_step != size * (ptrdiff_t)n ||
+	    (n > 1 && sink->channel_step != size) || first->kind > BASE_TABLE)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct base_channel *channel = &base->channels[list[i]];
+		if (channel->plane != i || !same_treatment(base, first, channel))
+			return false;
+		if (plane_of(base, channel)->xsampling != 1 || plane_of(base, channel)->ysampling != 1)
+			return false;
+	}
+	return true;
+}
+
+static bool is_group(const struct base_stage *base, const uint16_t *list, uint32_t n, const struct view_sink *sink)
+{
+	ptrdiff_t size = (ptrdiff_t)element_bytes(base, &base->channels[list[0]]);
+	if (n < 2 || n > GROUP_MAX || sink->channel_step != size || sink->x_step != size * (ptrdiff_t)n)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct base_channel *channel = &base->channels[list[i]];
+		if (channel->kind == BASE_CONST || repeat_x(base, channel) != 1 || repeat_y(base, channel) != 1)
+			return false;
+	}
+	return true;
+}
+
+static void fill_constant(const struct base_channel *channel, uint32_t index, struct view_rect rect, struct view_sink sink)
+{
+	for (uint32_t y = 0; y < rect.height; y++) {
+		unsigned char *dst = sink.at + (ptrdiff_t)index * sink.channel_step + (ptrdiff_t)y * sink.row_step;
+		for (uint32_t x = 0; x < rect.width; x++, dst += sink.x_step)
+			memcpy(dst, &channel->value, sizeof channel->value);
+	}
+}
+
+/* ---- the grid ---- */
+
+/* Chunks, inclusive, that hold the samples of rect. */
+struct chunk_range {
+	uint32_t x0, y0, x1, y1;
+	bool any;
+};
+
+static void range_add(struct chunk_range *range, const struct base_stage *base, const struct base_channel *channel, struct view_rect rect)
+{
+	if (channel->kind == BASE_CONST)
+		return;
+	const struct codec_level *level = &base->part->levels[base->level];
+	const struct codec_plane *plane = plane_of(base, channel);
+	uint32_t rx = repeat_x(base, channel), ry = repeat_y(base, channel);
+	uint32_t x0 = rect.x / rx * plane->xsampling / level->chunk_width;
+	uint32_t x1 = (rect.x + rect.width - 1) / rx * plane->xsampling / level->chunk_width;
+	uint32_t y0 = rect.y / ry * plane->ysampling / level->chunk_height;
+	uint32_t y1 = (rect.y + rect.height - 1) / ry * plane->ysampling / level->chunk_height;
+	range->x0 = range->any ? min_u32(range->x0, x0) : x0;
+	range->y0 = range->any ? min_u32(range->y0, y0) : y0;
+	range->x1 = range->any ? max_u32(range->x1, x1) : x1;
+	range->y1 = range->any ? max_u32(range->y1, y1) : y1;
+	range->any = true;
+}
+
+void base_want(struct view_reader *reader, struct view_rect rect)
+{
+	const struct view_stage *stage = &reader->view->stages[0];
+	struct chunk_range range = {0};
+	for (uint32_t i = 0; i < stage->nchannels; i++)
+		range_add(&range, &stage->base, &stage->base.channels[i], rect);
+	if (range.any && reader->source->want)
+		reader->source->want(reader->source->context, range.x0, range.y0, range.x1, range.y1);
+}
+
+static bool chunk_is_needed(const struct base_stage *base, const struct codec_chunk_layout *layout, const uint16_t *list, uint32_t n,
+			    struct view_rect rect)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct view_rect clipped = rect;
+		if (base->channels[list[i]].kind != BASE_CONST && chunk_clip(base, layout, &base->channels[list[i]], &clipped))
+			return true;
+	}
+	return false;
+}
+
+static int chunk_fetch(struct view_reader *reader, struct chunk *chunk, uint32_t cx, uint32_t cy, const uint16_t *list, uint32_t n)
+{
+	codec_chunk_layout(chunk->part, chunk->base->level, cx, cy, &chunk->layout, reader->layouts);
+	if (!chunk_is_needed(chunk->base, &chunk->layout, list, n, chunk->asked))
+		return 0;
+	const void *samples;
+	int rc = reader->source->pin(reader->source->context, cx, cy, &samples, reader->err);
+	if (rc)
+		return rc;
+	chunk->samples = samples;
+	if (is_run(chunk->base, list, n, &chunk->sink))
+		chunk_fetch_run(chunk, &chunk->base->channels[list[0]]);
+	else if (is_group(chunk->base, list, n, &chunk->sink))
+		chunk_fetch_group(chunk, list, n);
+	else
+		for (uint32_t i = 0; i < n; i++)
+			chunk_fetch_one(chunk, &chunk->base->channels[list[i]], i);
+	reader->source->unpin(reader->source->context, cx, cy);
+	return 0;
+}
+
+int base_fetch(struct view_reader *reader, struct view_rect rect, const uint16_t *list, uint32_t n, struct view_sink sink)
+{
+	const struct base_stage *base = &reader->view->stages[0].base;
+	struct chunk chunk = {.base = base, .part = base->part, .planes = reader->layouts, .asked = rect, .sink = sink};
+	struct chunk_range range = {0};
+	for (uint32_t i = 0; i < n; i++) {
+		range_add(&range, base, &base->channels[list[i]], rect);
+		if (base->channels[list[i]].kind == BASE_CONST)
+			fill_constant(&base->channels[list[i]], i, rect, sink);
+	}
+	for (uint32_t cy = range.y0; range.any && cy <= range.y1; cy++)
+		for (uint32_t cx = range.x0; cx <= range.x1; cx++) {
+			int rc = chunk_fetch(reader, &chunk, cx, cy, list, n);
+			if (rc)
+				return rc;
+		}
+	return 0;
+}

@@ -1,0 +1,280 @@
+/* view_channels.c - the operations that choose channels, and native. */
+#include "view_plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- names ---- */
+
+static size_t name_len(const char *name)
+{
+	return strcspn(name, "+,");
+}
+
+const char *channel_name_next(const char *name)
+{
+	name += name_len(name);
+	return *name == '+' ? name + 1 : NULL;
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool channel_name_is(const char *name, const char *channel)
+{
+	size_t len = name_len(name), at = 0;
+	if (strlen(channel) == len && memcmp(name, channel, len) == 0)
+		return true;
+	for (size_t i = 0; i < len; i++, at++) {
+		char c = name[i];
+		if (c == '%' && i + 2 < len && hex_digit(name[i + 1]) >= 0 && hex_digit(name[i + 2]) >= 0) {
+			c = (char)(hex_digit(name[i + 1]) * 16 + hex_digit(name[i + 2]));
+			i += 2;
+		}
+		if (!channel[at] || channel[at] != c)
+			return false;
+	}
+	return !channel[at];
+}
+
+int64_t channel_name_find(const struct codec_part *part, const char *name)
+{
+	for (uint32_t i = 0; i < part->nchannels; i++)
+		if (channel_name_is(name, part->channels[i].name))
+			return i;
+	return -1;
+}
+
+/* ---- choosing by role ---- */
+
+/* The channel that stands for gray: the one of that role, or the only one besides alpha; -1: none. */
+static int64_t gray_channel(const struct view_plan *plan)
+{
+	int64_t gray = plan_find_role(plan, ROLE_GRAY), only = -1;
+	if (gray >= 0)
+		return gray;
+	for (uint32_t i = 0; i < plan->nchannels; i++)
+		if (plan->channels[i].role != ROLE_A) {
+			if (only >= 0)
+				return -1;
+			only = i;
+		}
+	return only;
+}
+
+static const char *role_name(enum view_role role)
+{
+	return role == ROLE_R ? "R" : role == ROLE_G ? "G" : role == ROLE_B ? "B" : role == ROLE_A ? "A" : "Y";
+}
+
+/* Fills *ret_channel with red, green, blue or alpha: the channel itself, gray repeated, alpha 1 where there is none. */
+static int channel_of_role(struct view_plan *plan, enum view_role role, struct view_channel *ret_channel)
+{
+	struct view_channel channel = {role_name(role), 0, (uint8_t)role};
+	int64_t found = plan_find_role(plan, role);
+	if (found < 0 && role != ROLE_A)
+		found = gray_channel(plan);
+	if (found < 0 && role == ROLE_A) {
+		if (plan->native)
+			return err_set(plan->err, -EINVAL, "native: the file stores no alpha");
+		int rc = plan_constant_one(plan, &channel.source);
+		if (rc)
+			return rc;
+	} else if (found < 0) {
+		return err_set(plan->err, -EINVAL, "the picture has no channel %s and isn't gray", role_name(role));
+	} else {
+		channel.source = plan->channels[found].source;
+	}
+	*ret_channel = channel;
+	return 0;
+}
+
+static bool codec_inverts_inks(const struct view_plan *plan)
+{
+	const struct codec_part *part = plan->picture->part;
+	for (size_t i = 0; i < part->nattributes; i++) {
+		const struct codec_attribute *attribute = &part->attributes[i];
+		if (strcmp(attribute->group, "jpeg") == 0 && strcmp(attribute->name, "adobe_inverted") == 0)
+			return (attribute->type == ATTRIBUTE_BOOL || attribute->type == ATTRIBUTE_INTS) && attribute->count &&
+			       attribute->ints[0];
+	}
+	return false;
+}
+
+/* C, M, Y, K -> R, G, B by the plain formula: R = (1 - C)(1 - K). Adobe stores 1 - C, so that R is the product of what is
+ * stored. No ink profile is applied. */
+static int convert_inks(struct view_plan *plan)
+{
+	int64_t inks[4] = {plan_find_role(plan, ROLE_C), plan_find_role(plan, ROLE_M), plan_find_role(plan, ROLE_Y),
+			   plan_find_role(plan, ROLE_K)};
+	if (inks[3] < 0 || inks[0] < 0 || inks[1] < 0 || inks[2] < 0)
+		return 0;
+	if (plan->native || plan->typed)
+		return err_set(plan->err, -EINVAL, "CMYK has no red, green and blue %s",
+			       plan->native ? "in its native samples" : "after a sample type: choose rgb before it");
+	enum pixel_op op = codec_inverts_inks(plan) ? PIXEL_MUL : PIXEL_MUL_NOT;
+	struct view_channel channels[4];
+	struct pixel_expr exprs[4];
+	uint16_t k = plan->channels[inks[3]].source;
+	uint32_t n = 3;
+	for (unsigned i = 0; i < 3; i++) {
+		enum view_role role = i == 0 ? ROLE_R : i == 1 ? ROLE_G : ROLE_B;
+		channels[i] = (struct view_channel){role_name(role), 0, (uint8_t)role};
+		exprs[i] = (struct pixel_expr){(uint8_t)op, plan->channels[inks[i]].source, k, VIEW_NO_CHANNEL, 0, 0, NULL};
+	}
+	int64_t alpha = plan_find_role(plan, ROLE_A);
+	if (alpha >= 0) {
+		channels[3] = plan->channels[alpha];
+		exprs[3] = (struct pixel_expr){PIXEL_COPY, channels[3].source, VIEW_NO_CHANNEL, VIEW_NO_CHANNEL, 0, 0, NULL};
+		n = 4;
+	}
+	int rc = plan_show(plan, channels, n);
+	return rc ? rc : plan_pixels(plan, exprs);
+}
+
+int op_select(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)argument;
+	struct view_channel chosen[4];
+	uint32_t n = 0;
+	int rc = strcmp(op->name, "a") == 0 ? 0 : convert_inks(plan);
+	for (const char *letter = op->name; !rc && *letter; letter++, n++) {
+		enum view_role role = *letter == 'r' ? ROLE_R : *letter == 'g' ? ROLE_G : *letter == 'b' ? ROLE_B : ROLE_A;
+		rc = channel_of_role(plan, role, &chosen[n]);
+	}
+	return rc ? rc : plan_show(plan, chosen, n);
+}
+
+int op_gray(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)op, (void)argument;
+	int rc = convert_inks(plan);
+	int64_t gray = rc ? -1 : gray_channel(plan);
+	if (rc)
+		return rc;
+	struct view_channel channel = {"Y", 0, ROLE_GRAY};
+	if (gray >= 0) {
+		channel.source = plan->channels[gray].source;
+		return plan_show(plan, &channel, 1);
+	}
+	struct view_channel rgb[3];
+	for (unsigned i = 0; i < 3; i++)
+		if ((rc = channel_of_role(plan, i == 0 ? ROLE_R : i == 1 ? ROLE_G : ROLE_B, &rgb[i])))
+			return rc;
+	if (plan->native || plan->typed)
+		return err_set(plan->err, -EINVAL, "gray would have to be computed: not after %s", plan->native ? "native" : "a sample type");
+	struct pixel_expr luma = {PIXEL_LUMA, rgb[0].source, rgb[1].source, rgb[2].source, 0, 0, NULL};
+	rc = plan_show(plan, &channel, 1);
+	return rc ? rc : plan_pixels(plan, &luma);
+}
+
+/* ---- choosing by name ---- */
+
+static const char *last_component(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	return dot ? dot + 1 : name;
+}
+
+/* The whole name first, among all; then the name within its layer, among the shown ones, if only one has it. */
+static int64_t find_named(const struct view_plan *plan, const char *name)
+{
+	int64_t found = -1;
+	for (uint32_t i = 0; i < plan->nchannels + plan->nextra; i++)
+		if (channel_name_is(name, plan->channels[i].name))
+			return i;
+	for (uint32_t i = 0; i < plan->nchannels; i++)
+		if (channel_name_is(name, last_component(plan->channels[i].name))) {
+			if (found >= 0)
+				return -1;
+			found = i;
+		}
+	return found;
+}
+
+static int channel_of_name(struct view_plan *plan, const char *name, struct view_channel *ret_channel)
+{
+	int64_t found = find_named(plan, name);
+	if (found >= 0) {
+		*ret_channel = plan->channels[found];
+		return 0;
+	}
+	static const enum view_role roles[] = {ROLE_R, ROLE_G, ROLE_B, ROLE_A};
+	for (unsigned i = 0; i < 4; i++)
+		if (name_len(name) == 1 && *name == *role_name(roles[i]) && (roles[i] == ROLE_A || gray_channel(plan) >= 0))
+			return channel_of_role(plan, roles[i], ret_channel);
+	return err_set(plan->err, -EINVAL, "ch=: no channel named %.*s here", (int)name_len(name), name);
+}
+
+int op_channels(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)op;
+	struct view_channel chosen[VIEW_MAX_SPEC_BYTES];
+	uint32_t n = 0;
+	for (const char *name = argument; name; name = channel_name_next(name), n++) {
+		if (!name_len(name))
+			return err_set(plan->err, -EINVAL, "ch=: an empty channel name");
+		int rc = channel_of_name(plan, name, &chosen[n]);
+		if (rc)
+			return rc;
+	}
+	return plan_show(plan, chosen, n);
+}
+
+/* ---- native ---- */
+
+static int native_palette(struct view_plan *plan)
+{
+	static const struct view_channel index = {"index", 0, ROLE_DATA};
+	struct base_channel *channel = plan_alloc(plan, 1, sizeof *channel);
+	if (!channel)
+		return -ENOMEM;
+	channel->kind = BASE_PLANE;
+	plan->view->stages[0].base.channels = channel;
+	for (uint32_t i = 0; i < plan->view->nstages; i++)
+		plan->view->stages[i].nchannels = 1;
+	return plan_show(plan, &index, 1);
+}
+
+/* Without the alpha that is made from the tRNS key: it is no sample of the file. */
+static int native_planes(struct view_plan *plan)
+{
+	const struct base_stage *base = &plan->view->stages[0].base;
+	uint32_t kept = 0, kept_extra = 0, n = plan->nchannels + plan->nextra;
+	for (uint32_t i = 0; i < n; i++)
+		if (base->channels[plan->channels[i].source].kind == BASE_PLANE) {
+			plan->channels[kept + kept_extra] = plan->channels[i];
+			*(i < plan->nchannels ? &kept : &kept_extra) += 1;
+		}
+	plan->nchannels = kept;
+	plan->nextra = kept_extra;
+	if (!kept)
+		return err_set(plan->err, -EINVAL, "native: none of these channels is stored in the file");
+	plan_settle_native(plan);
+	return 0;
+}
+
+int op_native(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)op, (void)argument;
+	if (plan->native)
+		return 0;
+	if (plan->valued || plan->chosen || plan->typed)
+		return err_set(plan->err, -EINVAL, "native must come before operations on channels and values");
+	struct base_stage *base = &plan->view->stages[0].base;
+	plan->native = base->native = true;
+	bool palette = false;
+	for (uint32_t i = 0; i < plan->nchannels; i++)
+		palette |= base->channels[plan->channels[i].source].kind == BASE_TABLE;
+	int rc = palette ? native_palette(plan) : native_planes(plan);
+	return rc ? rc : plan->moved ? plan_check_grid(plan) : 0;
+}
+
+int op_pixels(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)plan, (void)op, (void)argument;
+	return 0;
+}

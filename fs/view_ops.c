@@ -1,0 +1,206 @@
+/* view_ops.c - the operations on values: alpha, transfer curves, sample type, normalisation; and the layout. */
+#include "view_plan.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../codecs/color.h"
+
+static struct pixel_expr expr_copy(uint16_t source)
+{
+	return (struct pixel_expr){PIXEL_COPY, source, VIEW_NO_CHANNEL, VIEW_NO_CHANNEL, 0, 0, NULL};
+}
+
+static bool is_colour(uint8_t role)
+{
+	return role == ROLE_R || role == ROLE_G || role == ROLE_B || role == ROLE_GRAY;
+}
+
+/* ---- alpha ---- */
+
+int op_opaque(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)op, (void)argument;
+	int64_t alpha = plan_find_role(plan, ROLE_A);
+	if (alpha < 0)
+		return 0;
+	if (plan->nchannels == 1)
+		return err_set(plan->err, -EINVAL, "opaque: only alpha is there");
+	struct view_channel *rest = plan_alloc(plan, plan->nchannels, sizeof *rest);
+	if (!rest)
+		return -ENOMEM;
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < plan->nchannels; i++)
+		if (i != (uint32_t)alpha)
+			rest[n++] = plan->channels[i];
+	return plan_show(plan, rest, n);
+}
+
+/* premul (detail ALPHA_PREMULTIPLIED) and straight (ALPHA_STRAIGHT): nothing to do where the colours are that already;
+ * where the file doesn't say what they are, the arithmetic is done. */
+int op_alpha(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)argument;
+	int64_t alpha = plan_find_role(plan, ROLE_A);
+	if (alpha < 0 || plan->alpha == op->detail)
+		return 0;
+	uint32_t n = plan->nchannels + plan->nextra;
+	struct pixel_expr *exprs = plan_alloc(plan, n, sizeof *exprs);
+	if (!exprs)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		exprs[i] = expr_copy(plan->channels[i].source);
+		if (i >= plan->nchannels || !is_colour(plan->channels[i].role))
+			continue;
+		exprs[i].op = op->detail == ALPHA_PREMULTIPLIED ? PIXEL_MUL : PIXEL_UNPREMUL;
+		exprs[i].b = plan->channels[alpha].source;
+	}
+	plan->alpha = (uint8_t)op->detail;
+	return plan_pixels(plan, exprs);
+}
+
+static int over_exprs(struct view_plan *plan, uint16_t alpha, const float background[3], struct pixel_expr *exprs)
+{
+	uint8_t over = plan->alpha == ALPHA_PREMULTIPLIED ? PIXEL_OVER_PREMUL : PIXEL_OVER;
+	for (uint32_t i = 0; i < plan->nchannels; i++) {
+		const struct view_channel *channel = &plan->channels[i];
+		exprs[i] = expr_copy(channel->source);
+		if (!is_colour(channel->role))
+			continue;
+		exprs[i].op = over;
+		exprs[i].b = alpha;
+		exprs[i].k0 = background[channel->role == ROLE_G ? 1 : channel->role == ROLE_B ? 2 : 0];
+	}
+	return plan_pixels(plan, exprs);
+}
+
+/* over=R:G:B: composited over that colour, given as values at this point; alpha goes. Gray over a colour becomes RGB. */
+int op_over(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	const char *at = argument;
+	float background[3];
+	if (!parse_decimal(&at, &background[0]) || !parse_char(&at, ':') || !parse_decimal(&at, &background[1]) || !parse_char(&at, ':') ||
+	    !parse_decimal(&at, &background[2]) || *at)
+		return err_set(plan->err, -EINVAL, "over=%s: want three numbers R:G:B", argument);
+	int64_t alpha = plan_find_role(plan, ROLE_A);
+	if (alpha < 0)
+		return 0;
+	uint16_t source = plan->channels[alpha].source;
+	uint8_t mode = plan->alpha;
+	int64_t gray = plan_find_role(plan, ROLE_GRAY);
+	int rc;
+	if (gray >= 0 && (background[0] != background[1] || background[1] != background[2])) {
+		uint16_t y = plan->channels[gray].source;
+		struct view_channel rgb[3] = {{"R", y, ROLE_R}, {"G", y, ROLE_G}, {"B", y, ROLE_B}};
+		rc = plan_show(plan, rgb, 3);
+	} else {
+		rc = op_opaque(plan, op, argument);
+	}
+	struct pixel_expr *exprs = rc ? NULL : plan_alloc(plan, plan->nchannels, sizeof *exprs);
+	if (!exprs)
+		return rc ? rc : -ENOMEM;
+	plan->alpha = mode;
+	rc = over_exprs(plan, source, background, exprs);
+	plan->alpha = ALPHA_NONE;
+	return rc;
+}
+
+/* ---- transfer curves ---- */
+
+static int curves_apply_here(struct view_plan *plan, const char *name)
+{
+	static const char *const why[] = {[TRANSFER_UNKNOWN] = "the file doesn't say which transfer curve its values have",
+					  [TRANSFER_OTHER] = "not a transfer curve that views decode"};
+	if (plan_find_role(plan, ROLE_K) >= 0 && plan_find_role(plan, ROLE_C) >= 0)
+		return err_set(plan->err, -EINVAL, "%s: CMYK has no transfer curve: choose rgb first", name);
+	if (plan->transfer.kind == TRANSFER_OTHER)
+		return err_set(plan->err, -EINVAL, "%s: \"%s\" is %s (assume=<interop id> decides)", name, plan->transfer.name,
+			       why[TRANSFER_OTHER]);
+	if (plan->transfer.kind == TRANSFER_UNKNOWN)
+		return err_set(plan->err, -EINVAL, "%s: %s (assume=<interop id> decides)", name, why[TRANSFER_UNKNOWN]);
+	return 0;
+}
+
+int op_linear(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)argument;
+	int rc = curves_apply_here(plan, op->name);
+	if (rc || plan->transfer.kind == TRANSFER_DATA || plan->transfer.kind == TRANSFER_LINEAR)
+		return rc;
+	struct curve curve = {.decode_srgb = plan->transfer.kind == TRANSFER_SRGB};
+	if (plan->transfer.kind == TRANSFER_GAMMA)
+		curve.decode_power = plan->transfer.gamma;
+	plan->transfer = (struct transfer){TRANSFER_LINEAR, 0.0, "linear"};
+	return plan_curve(plan, &curve);
+}
+
+int op_srgb(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)argument;
+	int rc = curves_apply_here(plan, op->name);
+	if (rc || plan->transfer.kind == TRANSFER_DATA || plan->transfer.kind == TRANSFER_SRGB)
+		return rc;
+	struct curve curve = {.encode_srgb = true};
+	if (plan->transfer.kind == TRANSFER_GAMMA)
+		curve.decode_power = plan->transfer.gamma;
+	plan->transfer = (struct transfer){TRANSFER_SRGB, 0.0, "srgb"};
+	return plan_curve(plan, &curve);
+}
+
+int op_assume(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)op;
+	struct codec_color color;
+	color_unknown(&color, "none");
+	if (strcmp(argument, "unknown") != 0 && !color_interop_id(&color, argument, "assume"))
+		return err_set(plan->err, -EINVAL, "assume=%s: not a color interop ID", argument);
+	plan->transfer = transfer_of_color(&color);
+	return 0;
+}
+
+/* ---- layout and sample type ---- */
+
+int op_layout(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)argument;
+	if (strcmp(op->name, "squeeze") == 0)
+		plan->squeeze = true;
+	else
+		plan->chw = true;
+	return 0;
+}
+
+int op_type(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)argument;
+	if (plan->native)
+		return err_set(plan->err, -EINVAL, "%s: native keeps the stored sample type", op->name);
+	if (plan->typed && plan->type != op->detail)
+		return err_set(plan->err, -EINVAL, "%s: the sample type was chosen already", op->name);
+	plan->typed = true;
+	plan->type = (uint8_t)op->detail;
+	return 0;
+}
+
+/* norm=imagenet: the means and deviations of torchvision's models, for red, green and blue as values from 0 to 1. */
+int op_norm(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)op;
+	static const float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};
+	struct pixel_expr exprs[3];
+	if (strcmp(argument, "imagenet") != 0)
+		return err_set(plan->err, -EINVAL, "norm=%s: only norm=imagenet is known", argument);
+	unsigned seen = 0;
+	for (uint32_t i = 0; plan->nchannels == 3 && i < 3; i++) {
+		unsigned c = plan->channels[i].role == ROLE_R ? 0 : plan->channels[i].role == ROLE_G ? 1 : 2;
+		seen |= is_colour(plan->channels[i].role) && plan->channels[i].role != ROLE_GRAY ? 1u << c : 0;
+		exprs[i] = expr_copy(plan->channels[i].source);
+		exprs[i].op = PIXEL_NORM;
+		exprs[i].k0 = mean[c];
+		exprs[i].k1 = std[c];
+	}
+	if (seen != 7)
+		return err_set(plan->err, -EINVAL, "norm=imagenet wants red, green and blue: choose rgb first");
+	plan->nextra = 0;
+	return plan_pixels(plan, exprs);
+}

@@ -1,0 +1,201 @@
+/* zip_entry.c - the bytes of an archive's entry: stored ones in place, others through a decoder.
+ *
+ * The central directory counts: of the local header only its signature and its own lengths are used, as its other fields
+ * are often left empty or wrong. CRCs are checked by archive_entry_check() alone.
+ */
+#include "zip_index.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libdeflate.h>
+
+#include "inflate.h"
+
+enum { CHECK_BYTES = 1 << 20 };
+
+/* ---- a window of the archive ---- */
+
+struct window {
+	struct bytes bytes;
+	struct archive *archive;
+	uint64_t start;
+};
+
+static ssize_t window_read(struct bytes *bytes, void *dst, size_t len_bytes, uint64_t offset, struct err *err)
+{
+	struct window *window = (struct window *)bytes;
+	if (offset >= bytes->size_bytes || len_bytes == 0)
+		return 0;
+	if (len_bytes > bytes->size_bytes - offset)
+		len_bytes = (size_t)(bytes->size_bytes - offset);
+	int rc = bytes_read_exact(window->archive->bytes, dst, len_bytes, window->start + offset, err);
+	return rc < 0 ? rc : (ssize_t)len_bytes;
+}
+
+static void window_free(struct bytes *bytes)
+{
+	struct window *window = (struct window *)bytes;
+	archive_unref(window->archive);
+	free(window);
+}
+
+static const struct bytes_class window_class = {window_read, window_free};
+
+static int window_open(struct archive *archive, uint64_t start, uint64_t size_bytes, struct bytes **ret_bytes, struct err *err)
+{
+	struct window *window = malloc(sizeof *window);
+	if (!window)
+		return err_set(err, -ENOMEM, "out of memory");
+	bytes_init(&window->bytes, &window_class, size_bytes);
+	window->archive = archive_ref(archive);
+	window->start = start;
+	*ret_bytes = &window->bytes;
+	return 0;
+}
+
+/* ---- what can be opened ---- */
+
+/* 4.4.5 */
+static const char *method_name(uint16_t method)
+{
+	switch (method) {
+	case 1:
+		return "shrunk";
+	case 2:
+	case 3:
+	case 4:
+	case 5:
+		return "reduced";
+	case 6:
+		return "imploded";
+	case 9:
+		return "Deflate64";
+	case 10:
+		return "PKWARE DCL imploded";
+	case 12:
+		return "bzip2";
+	case 14:
+		return "LZMA";
+	case 93:
+		return "Zstandard";
+	case 95:
+		return "XZ";
+	case 96:
+		return "JPEG variant";
+	case 97:
+		return "WavPack";
+	case 98:
+		return "PPMd";
+	default:
+		return "unknown";
+	}
+}
+
+/* What the index alone says against opening an entry. */
+static int check_node(const struct archive *archive, const struct zip_node *node, struct err *err)
+{
+	if (!zip_node_has_data(node))
+		return err_set(err, -EISDIR, "a directory has no bytes");
+	if (node->bits & ZIP_NODE_ENCRYPTED)
+		return err_set(err, -EACCES, "encrypted: pixfs has no password");
+	if (node->bits & ZIP_NODE_DAMAGED)
+		return err_set(err, -EIO, "the entry's zip64 extra field is too short");
+	if (node->offset == UINT64_MAX)
+		return err_set(err, -EIO, "the entry's local header lies outside the archive");
+	if (node->bits & ZIP_NODE_OVERLAPS)
+		return err_set(err, -EIO, "the entry shares bytes with another entry or the central directory");
+	if (node->bits & ZIP_NODE_PATCHED)
+		return err_set(err, -EOPNOTSUPP, "compressed patched data can't be decoded");
+	if (node->method != ZIP_STORED && node->method != ZIP_DEFLATED && !zip_foreign_knows(node->method))
+		return err_set(err, -EOPNOTSUPP, "compression method %u (%s) can't be decoded", node->method,
+			       method_name(node->method));
+	if (node->size_bytes > archive->max_entry_bytes)
+		return err_set(err, -EFBIG, "the entry declares %" PRIu64 " bytes, more than the limit of %" PRIu64,
+			       node->size_bytes, archive->max_entry_bytes);
+	if (node->method == ZIP_STORED && node->packed_bytes != node->size_bytes)
+		return err_set(err, -EIO, "a stored entry of %" PRIu64 " bytes declares %" PRIu64, node->packed_bytes,
+			       node->size_bytes);
+	return 0;
+}
+
+/* Reads the local header, 4.3.7, for its lengths: the data starts behind its name and extra fields. */
+static int find_data(const struct archive *archive, uint32_t entry, uint64_t *ret_start, struct err *err)
+{
+	const struct zip_node *node = &archive->nodes[entry];
+	uint8_t header[ZIP_LOCAL_BYTES];
+	int rc = bytes_read_exact(archive->bytes, header, sizeof header, node->offset, err);
+	if (rc < 0)
+		return rc;
+	if (zip_u32(header) != ZIP_LOCAL_SIGNATURE)
+		return err_set(err, -EIO, "no local header at byte %" PRIu64, node->offset);
+	if (zip_u16(header + 6) & ZIP_FLAG_ENCRYPTED)
+		return err_set(err, -EACCES, "encrypted: pixfs has no password");
+	uint64_t start = node->offset + ZIP_LOCAL_BYTES + zip_u16(header + 26) + zip_u16(header + 28);
+	uint64_t limit = zip_overlap_limit(archive, entry);
+	if (start > limit || node->packed_bytes > limit - start)
+		return err_set(err, -EIO,
+			       "the entry's data, %" PRIu64 " bytes at byte %" PRIu64 ", reaches into what starts at byte %" PRIu64,
+			       node->packed_bytes, start, limit);
+	*ret_start = start;
+	return 0;
+}
+
+int archive_entry_bytes(struct archive *archive, uint32_t entry, struct bytes **ret_bytes, struct err *err)
+{
+	const struct zip_node *node = &archive->nodes[entry];
+	struct bytes *packed = NULL;
+	uint64_t start = 0;
+	int rc = check_node(archive, node, err);
+	if (rc == 0)
+		rc = find_data(archive, entry, &start, err);
+	if (rc == 0)
+		rc = window_open(archive, start, node->packed_bytes, &packed, err);
+	if (rc < 0)
+		return rc;
+	if (node->method == ZIP_STORED) {
+		*ret_bytes = packed;
+		return 0;
+	}
+	if (node->method == ZIP_DEFLATED)
+		rc = inflate_open(packed, node->size_bytes, ret_bytes, err);
+	else
+		rc = zip_foreign_open(packed, node, ret_bytes, err);
+	bytes_unref(packed);
+	return rc;
+}
+
+/* ---- checking ---- */
+
+static int check_bytes(struct bytes *bytes, uint32_t expected, struct err *err)
+{
+	uint64_t left_bytes = bytes->size_bytes;
+	size_t room_bytes = left_bytes < CHECK_BYTES ? (size_t)left_bytes + 1 : CHECK_BYTES;
+	uint8_t *buffer = malloc(room_bytes);
+	uint32_t crc = 0;
+	int rc = buffer ? 0 : err_set(err, -ENOMEM, "out of memory");
+	while (rc == 0 && left_bytes) {
+		size_t n = left_bytes < room_bytes ? (size_t)left_bytes : room_bytes;
+		rc = bytes_read_exact(bytes, buffer, n, bytes->size_bytes - left_bytes, err);
+		if (rc == 0)
+			crc = libdeflate_crc32(crc, buffer, n);
+		left_bytes -= n;
+	}
+	free(buffer);
+	if (rc == 0 && crc != expected)
+		return err_set(err, -EIO, "the entry's CRC-32 is %08" PRIx32 ", the archive says %08" PRIx32, crc, expected);
+	return rc;
+}
+
+int archive_entry_check(struct archive *archive, uint32_t entry, struct err *err)
+{
+	struct bytes *bytes;
+	int rc = archive_entry_bytes(archive, entry, &bytes, err);
+	if (rc < 0)
+		return rc;
+	rc = check_bytes(bytes, archive->nodes[entry].crc32, err);
+	bytes_unref(bytes);
+	return rc;
+}

@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+"""fixtures.py DIR - makes every small test file into DIR: images of each kind, damaged ones, archives.
+
+The builders are in tests/mount/make_*.py, field by field, each with the array it must give; the tests import those. This
+script writes the same files for a look from outside, for the unit tests and for the fuzzers' first corpus. The same
+bytes come out at every run with the same libraries (JPEG and some EXR are written by Pillow and OpenImageIO).
+
+    DIR/png jpeg exr     valid images                DIR/zip      archives, valid and awkward
+    DIR/damaged          images that are errors      DIR/tree     a small dataset: class folders, labels.csv, a zip
+"""
+import os
+import sys
+import zipfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "mount"))
+
+import make_exr_cases  # noqa: E402
+import make_exr_other  # noqa: E402
+import make_jpeg  # noqa: E402
+import make_png  # noqa: E402
+import make_zip  # noqa: E402
+from case import pattern  # noqa: E402
+
+
+def valid_cases():
+    """folder -> list of Case."""
+    return {"png": list(make_png.make_all()), "jpeg": [c for c in [*make_jpeg.make_all(), make_jpeg.make_restarts()] if c],
+            "exr": [*make_exr_cases.make_all(), *make_exr_other.make_all()]}
+
+
+def damaged_files():
+    return {**make_png.make_damaged(), **make_jpeg.make_damaged(), **make_exr_cases.make_damaged()}
+
+
+def archives():
+    """name -> bytes of every archive that has a name of its own."""
+    kinds = {name: made[0] for maker in (make_zip.make_names, make_zip.make_awkward, make_zip.make_refused) for name, made in maker().items()}
+    return {**kinds, "shift_jis.zip": make_zip.shift_jis()[0], "nested.zip": make_zip.nested(3)}
+
+
+def small_tree():
+    """relative path -> bytes: what a dataset's folder looks like."""
+    images = {f"train/{label}/{n:04}.png": make_png.png(pattern(16, 16, 3, 8, seed=n * 7 + len(label)), make_png.RGB, 8)
+              for label in ("cat", "dog", "owl") for n in range(4)}
+    return {**images, "train/photo.jpg": make_jpeg.encode(make_jpeg.photograph(32, 48)), "labels.csv": b"file,label\n0000.png,cat\n",
+            "notes/readme.txt": "plain text, Grüße\n".encode(), "notes/empty": b"", "notes/big.bin": pattern(700, 1000, 1, 8, 5).tobytes()}
+
+
+def archive_of(files, path, method=zipfile.ZIP_STORED):
+    """A zip of relative path -> bytes, with a fixed time of day."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name, (2024, 2, 29, 12, 30, 58)), data, method)
+
+
+def write_files(folder, files):
+    for name, data in files.items():
+        path = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(data)
+
+
+def write_all(folder):
+    for kind, cases in valid_cases().items():
+        write_files(os.path.join(folder, kind), {c.name: c.data for c in cases})
+    write_files(os.path.join(folder, "damaged"), damaged_files())
+    write_files(os.path.join(folder, "zip"), archives())
+    tree = small_tree()
+    write_files(os.path.join(folder, "tree"), tree)
+    archive_of(tree, os.path.join(folder, "tree", "data.zip"))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
+    write_all(sys.argv[1])

@@ -1,0 +1,262 @@
+"""corpus.py - files that others made: which there are, what a judge says of each, and whether the mount says the same.
+
+The judge is the corpus's own oracle.py (independent decoders, the OpenEXR library among them), imported from a copy since
+it builds a tool beside itself. Decoders crash and hang on hostile files, so every examination is a forked child.
+"""
+import errno
+import importlib.util
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+
+import numpy as np
+
+from judge import difference, same_values
+from pixmount import ROOT, read_all
+
+CORPUS = os.path.abspath(os.environ.get("PIXFS_CORPUS", os.path.join(ROOT, "..", "shared", "corpus")))
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".exr")
+# In the order they are asked. Left out: libvips, and OpenCV for JPEG, which give damaged files without a word.
+JUDGES = {"png": ("cv2", "oiio", "pypng", "pil"), "jpeg": ("oiio", "pil")}
+PLAIN_ORDER = ["R", "G", "B", "A"]
+
+
+def available():
+    return os.path.exists(os.path.join(CORPUS, "oracle.py"))
+
+
+def load_oracle(folder):
+    """The corpus's judges as modules, from a copy in folder."""
+    for name in ("oracle.py", "zip_oracle.py"):
+        shutil.copy(os.path.join(CORPUS, name), folder)
+    shutil.copytree(os.path.join(CORPUS, "tools"), os.path.join(folder, "tools"))
+    os.chmod(os.path.join(folder, "tools"), 0o755)
+    modules = []
+    for name in ("oracle", "zip_oracle"):
+        spec = importlib.util.spec_from_file_location(name, os.path.join(folder, name + ".py"))
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        modules.append(module)
+    modules[0].imfbuild()
+    return modules
+
+
+def images(top=CORPUS):
+    """Paths relative to top, sorted, of what the mount shows as images of the three formats."""
+    out = []
+    for folder, dirs, names in os.walk(top):
+        dirs[:] = [name for name in dirs if name != "datasets"]
+        out += [os.path.relpath(os.path.join(folder, name), top) for name in names if name.lower().endswith(EXTENSIONS)]
+    return sorted(out)
+
+
+def copy_with_extension(folder):
+    """Damaged EXR files have no extension in the corpus: copies that have one, so that they are images."""
+    top = os.path.join(CORPUS, "exr-damaged")
+    for name in sorted(os.listdir(top)):
+        with open(os.path.join(top, name), "rb") as file:
+            data = file.read()
+        if data[:4] == b"\x76\x2f\x31\x01" or name.endswith("_exr"):
+            with open(os.path.join(folder, name + ".exr"), "wb") as file:
+                file.write(data)
+
+
+# ---- what the judge says ----
+
+def encode_name(name):
+    """A channel's or part's name as one component: "/", "%", control characters and a leading "." percent-encoded."""
+    out = bytearray()
+    for at, byte in enumerate(name.encode("latin-1", "replace") if isinstance(name, str) else name):
+        if byte in b"/%" or byte < 32 or byte == 127 or (at == 0 and byte == ord(".")):
+            out += b"%%%02X" % byte
+        else:
+            out.append(byte)
+    return out.decode("utf-8", "surrogateescape")
+
+
+def default_channels(parts):
+    """(part, names): the root R,G,B(,A) or Y(,A) of the first part, else the first part that has R,G,B, else all of part 0."""
+    for number, part in enumerate(parts):
+        names = [c["name"] for c in part["channels"]]
+        if {"R", "G", "B"} <= set(names):
+            return number, [n for n in PLAIN_ORDER if n in names]
+        if number == 0 and "Y" in names:
+            return number, [n for n in ("Y", "A") if n in names]
+    return 0, in_order([c["name"] for c in parts[0]["channels"]])
+
+
+def in_order(names):
+    """R, G, B, A by their last component first, then the others as in the file."""
+    rank = {name: number for number, name in enumerate(PLAIN_ORDER)}
+    return sorted(names, key=lambda name: (rank.get(name.rpartition(".")[2], 9), names.index(name)))
+
+
+def layers_of(parts):
+    """[(part number, directory name, channel names)] of layers with a name of their own."""
+    out = []
+    for number, part in enumerate(parts):
+        groups = {}
+        for name in (c["name"] for c in part["channels"]):
+            groups.setdefault(name.rpartition(".")[0], []).append(name)
+        for prefix, names in groups.items():
+            pieces = [part["name"] if len(parts) > 1 else "", prefix]
+            shown = ".".join(piece for piece in pieces if piece)
+            if shown:
+                out.append((number, encode_name(shown), in_order(names)))
+    return out
+
+
+class Exr:
+    """An EXR file through the OpenEXR library; parts are read once."""
+
+    def __init__(self, oracle, path):
+        self.oracle, self.path, self.cache = oracle, path, {}
+        self.parts = oracle.imf(path, "info", out=False)["parts"]
+
+    def array(self, part, names, level=(0, 0)):
+        """float32 (H, W, C) of channels in this order; subsampled ones repeated."""
+        if (part, level) not in self.cache:
+            self.cache = {(part, level): self.oracle.imf(self.path, "read", str(part), str(level[0]), str(level[1]))}
+        array, told = self.cache[(part, level)]
+        return array[:, :, [told["channels"].index(name) for name in names]]
+
+    def plane(self, part, name):
+        return self.oracle.imf(self.path, "plane", str(part), "0", "0", name)[0][:, :, 0]
+
+    def levels(self, part):
+        info = self.parts[part]
+        if info.get("levelMode") == 1:
+            return {str(n): (n, n) for n in range(max(info["levels"]))}
+        if info.get("levelMode") == 2:
+            return {f"{x},{y}": (x, y) for y in range(info["levels"][1]) for x in range(info["levels"][0])}
+        return {}
+
+
+def judged_pixels(oracle, path, without=()):
+    """(array, channel names, who says so, Exr or None); raises where no decoder reads the file."""
+    kind = oracle.sniff(path)
+    if kind == "exr":
+        exr = Exr(oracle, path)
+        part, names = default_channels(exr.parts)
+        return exr.array(part, names), names, "OpenEXR", exr
+    words = []
+    for name in JUDGES.get(kind, ()):
+        if name in without or (name == "oiio" and kind == "jpeg" and oracle.jpeg_cmyk(path)):
+            continue
+        try:
+            array, names, _ = oracle.BACK[name](path, kind, {})
+            return np.ascontiguousarray(array, "<f4"), names, name, None
+        except Exception as error:  # whatever a decoder raises means that it can't
+            words.append(f"{name}: {type(error).__name__} {error}"[:120])
+    raise ValueError("; ".join(words) or f"kind {kind}")
+
+
+# ---- the comparison, in a child ----
+
+def compare(wanted, path, what, out):
+    """pixels.f32, pixels.npy loaded and mapped, of one image directory against an array."""
+    got = np.frombuffer(read_all(os.path.join(path, "pixels.f32")), "<f4")
+    if got.size != wanted.size:
+        out["different"].append(f"{what}: {got.size} values, expected shape {wanted.shape}")
+        return
+    got = got.reshape(wanted.shape)
+    if not same_values(got, wanted):
+        out["different"].append(f"{what}: {difference(got, wanted)}")
+    for mode in (None, "r"):
+        array = np.load(os.path.join(path, "pixels.npy"), mmap_mode=mode)
+        if array.shape != wanted.shape or array.tobytes() != got.tobytes():
+            out["different"].append(f"{what}: pixels.npy ({mode}) is not pixels.f32, shape {array.shape}")
+    out["arrays"] += 1
+
+
+def compare_exr(exr, path, out):
+    part, _ = default_channels(exr.parts)
+    for number, name, names in layers_of(exr.parts):
+        if exr.parts[number]["type"].startswith("deep"):
+            continue
+        folder = os.path.join(path, "layers", name)
+        if os.path.isdir(folder):
+            compare(exr.array(number, names), folder, f"layer {name}", out)
+            out["layers"] += 1
+        elif len(layers_of(exr.parts)) > 1:
+            out["different"].append(f"no layer {name}")
+    for channel in exr.parts[part]["channels"][:12]:
+        shown = os.path.join(path, "channels", encode_name(channel["name"]) + ".npy")
+        wanted = exr.plane(part, channel["name"])
+        if not same_values(np.load(shown), wanted):
+            out["different"].append(f"channel {channel['name']}: {difference(np.load(shown), wanted)}")
+        out["channels"] += 1
+    names = default_channels(exr.parts)[1]
+    for name, level in exr.levels(part).items():
+        compare(exr.array(part, names, level), os.path.join(path, "mips", name), f"level {name}", out)
+        out["levels"] += 1
+
+
+def examine(oracle, host, path, without=()):
+    """One file: {"judge": name or None, "mount": None or errno, "different": [words], ...}."""
+    out = {"judge": None, "words": "", "mount": None, "different": [], "arrays": 0, "channels": 0, "layers": 0, "levels": 0}
+    exr = wanted = names = None
+    try:
+        wanted, names, out["judge"], exr = judged_pixels(oracle, host, without)
+    except BaseException as error:  # that of a judge, whatever it is
+        out["words"] = f"{type(error).__name__}: {error}"[:300]
+    try:
+        with open(os.path.join(path, "meta.json"), "rb") as file:
+            meta = json.loads(file.read().decode("utf-8"))
+        if wanted is not None:
+            compare(wanted, path, "pixels", out)
+            if names and "channel_names" in meta and meta["channel_names"] != names:
+                out["different"].append(f"channel names {meta['channel_names']}, expected {names}")
+            if exr:
+                compare_exr(exr, path, out)
+        else:
+            read_all(os.path.join(path, "pixels.f32"))
+            read_all(os.path.join(path, "pixels.npy"))
+    except OSError as error:
+        out["mount"] = errno.errorcode.get(error.errno, str(error.errno))
+        out["where"] = str(error.filename)
+    except Exception as error:
+        out["different"].append(f"{type(error).__name__}: {error}"[:300])
+    return out
+
+
+def in_child(action, seconds=120):
+    """action()'s result from a forked child, or None where it died."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(reader)
+            signal.alarm(seconds)
+            resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 1)
+            os.dup2(null, 2)
+            with os.fdopen(writer, "wb") as pipe:
+                pipe.write(json.dumps(action()).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        data = pipe.read()
+    os.waitpid(pid, 0)
+    return json.loads(data) if data else None
+
+
+def examine_safely(job):
+    """For a pool of processes: (name, result). ORACLE is set before the pool forks."""
+    name, host, path = job
+    result = in_child(lambda: examine(ORACLE, host, path))
+    if result is None:  # it is OpenImageIO that crashes on public files
+        result = in_child(lambda: examine(ORACLE, host, path, without=("oiio",)))
+    return name, result or {"different": ["the judges died"], "judge": None, "mount": None, "words": ""}
+
+
+ORACLE = None
+
+
+def use(oracle):
+    sys.modules[__name__].ORACLE = oracle

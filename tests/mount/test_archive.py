@@ -1,0 +1,208 @@
+"""Archives: every entry is reachable under a name of the tree or its refusal is reported; nothing escapes, nothing is lost."""
+import calendar
+import errno
+import hashlib
+import os
+import stat
+import time
+import zlib
+
+import numpy as np
+import pytest
+
+import fixtures
+import make_exr_cases
+import make_jpeg
+import make_png
+import make_zip
+from case import pattern
+from make_zip import DEFLATE, STORED, Entry, zip_of
+from pixmount import errno_of, read_all
+
+NAMES, AWKWARD, REFUSED = make_zip.make_names(), make_zip.make_awkward(), make_zip.make_refused()
+
+
+def files_below(top):
+    """relative path -> bytes, of everything that can be found and read."""
+    out = {}
+    for folder, _, names in os.walk(top):
+        for name in names:
+            path = os.path.join(folder, name)
+            out[os.path.relpath(path, top)] = read_all(path)
+    return out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_and_contents(fixture_mount, name):
+    assert files_below(fixture_mount.at("zip", name)) == NAMES[name][1]
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_awkward_names_lose_nothing_and_stay_inside(fixture_mount, name):
+    found = files_below(fixture_mount.at("zip", name))
+    assert sorted(found.values()) == sorted(AWKWARD[name][1]), found
+    for path in found:
+        for part in path.split("/"):
+            assert part not in ("", ".", "..") and len(os.fsencode(part)) <= 255
+            assert not any(ord(c) < 32 or ord(c) == 127 for c in part), path
+            part.encode("utf-8")
+
+
+def test_long_names_are_cut_before_the_extension(fixture_mount):
+    names = [name for name in os.listdir(fixture_mount.at("zip", "long.zip")) if name.startswith("long")]
+    assert len(names) == 2 and all(name.endswith(".txt") for name in names)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_entries_are_listed_and_fail_to_open(fixture_mount, name):
+    _, bad, good = REFUSED[name]
+    top = fixture_mount.at("zip", name)
+    assert set(os.listdir(top)) == set(bad) | set(good)
+    for entry in bad:
+        code = errno_of(read_all, os.path.join(top, entry))
+        assert code in ({"encrypted.zip": (errno.EACCES, errno.EPERM, errno.EOPNOTSUPP), "unknown_method.zip": (errno.EOPNOTSUPP,)}.get(name, (errno.EIO,))), entry
+    for entry, data in good.items():
+        assert read_all(os.path.join(top, entry)) == data
+
+
+@pytest.mark.parametrize("name", ["encrypted.zip", "bad_crc.zip", "duplicates.zip", "overlap.zip", "absolute.zip", "dotdot.zip", "file_and_directory.zip"])
+def test_odd_entries_are_reported(fixture_dir, mounted, name):
+    mount = mounted(fixture_dir / "zip" / name)
+    for path in [os.path.join(folder, file) for folder, _, files in os.walk(mount.path) for file in files]:
+        errno_of(read_all, path)
+    assert mount.errors(), "nothing in errors.jsonl"
+
+
+def test_refusal_of_an_encrypted_entry_has_words(fixture_dir, mounted):
+    mount = mounted(fixture_dir / "zip" / "encrypted.zip")
+    assert errno_of(read_all, mount.at("secret.txt"))
+    assert any("encrypt" in line["message"] and "secret.txt" in line["path"] for line in mount.errors())
+
+
+def test_encoding_option_reads_shift_jis(source, mounted):
+    data, files = make_zip.shift_jis()
+    (source / "a.zip").write_bytes(data)
+    assert files_below(mounted(source, "encoding=SHIFT_JIS").at("a.zip")) == files
+    assert list(files_below(mounted(source).at("a.zip")).values()) == list(files.values())
+
+
+@pytest.mark.parametrize("levels", [2, 3, 8])
+def test_archives_in_archives(source, mounted, levels):
+    (source / "level1.zip").write_bytes(make_zip.nested(levels))
+    path = "/".join(f"level{n}.zip" for n in range(1, levels + 1))
+    assert mounted(source).bytes(path, "bottom.txt") == b"bottom\n"
+
+
+def test_nesting_is_limited_to_eight(source, mounted):
+    (source / "level1.zip").write_bytes(make_zip.nested(10))
+    mount = mounted(source)
+    depth = max(path.count(".zip") for path, _, _ in os.walk(mount.path))
+    assert depth <= 9
+    assert errno_of(read_all, mount.at(*(f"level{n}.zip" for n in range(1, 11)), "bottom.txt"))
+
+
+def test_an_archive_of_itself_is_finite(source, mounted):
+    (source / "a.zip").write_bytes(zip_of(Entry(b"b.zip", zip_of(Entry(b"c.zip", zip_of())))))
+    assert len([d for d, _, _ in os.walk(mounted(source).path)]) == 4
+
+
+def images():
+    exr = {c.name: c for c in make_exr_cases.make_all()}
+    stored = pattern(64, 80, 4, 16)
+    return {"a.png": make_png.png(stored, make_png.RGBA, 16), "dir/b.jpg": make_jpeg.encode(make_jpeg.photograph(50, 70)),
+            "c.exr": exr["zip_half.exr"].data, "d/e/f.exr": exr["zip_tiled.exr"].data, "passes.exr": exr["passes.exr"].data, "mip.exr": exr["mip_down.exr"].data}
+
+
+@pytest.mark.parametrize("method", [STORED, DEFLATE, make_zip.BZIP2])
+def test_images_in_archives_equal_images_on_disk(source, mounted, method):
+    fixtures.write_files(source, images())
+    entries = [Entry(name.encode(), data, method) for name, data in images().items()]
+    (source / "a.zip").write_bytes(zip_of(*entries))
+    (source / "b.zip").write_bytes(zip_of(Entry(b"inner.zip", zip_of(*entries), DEFLATE)))
+    mount = mounted(source)
+    for inside in ("a.zip", "b.zip/inner.zip"):
+        for name in images():
+            below, outside = files_below(mount.at(inside, name)), files_below(mount.at(name))
+            assert set(below) == set(outside)
+            assert {n for n in below if below[n] != outside[n] and not n.endswith("meta.json")} == set()
+            assert np.array_equal(np.load(mount.at(inside, name, "pixels.npy"), mmap_mode="r"), np.load(mount.at(name, "pixels.npy")), equal_nan=True)
+
+
+def test_meta_of_an_entry_names_the_archive(source, mounted):
+    (source / "a.zip").write_bytes(zip_of(Entry(b"dir/a.png", images()["a.png"], DEFLATE)))
+    told = mounted(source).json("a.zip", "dir", "a.png", "meta.json")["source"]
+    assert told["path"] == "a.zip/dir/a.png" and told["archive"] == "a.zip" and told["size"] == len(images()["a.png"])
+    assert told["crc32"] in (zlib.crc32(images()["a.png"]), f"{zlib.crc32(images()['a.png']):08x}")
+
+
+def test_attributes_of_entries(source, mounted):
+    fixtures.archive_of({"dir/a.txt": b"text"}, source / "a.zip")
+    mount = mounted(source)
+    info = os.stat(mount.at("a.zip", "dir", "a.txt"))
+    assert stat.S_IMODE(info.st_mode) == 0o444 and info.st_size == 4
+    local = time.mktime((2024, 2, 29, 12, 30, 58, 0, 0, -1))
+    assert info.st_mtime in (local, calendar.timegm((2024, 2, 29, 12, 30, 58, 0, 0, 0)))
+
+
+def test_symlinks_in_archives_stay_inside(source, mounted):
+    link = stat.S_IFLNK | 0o777
+    (source / "a.zip").write_bytes(zip_of(Entry(b"dir/real.txt", b"real"), Entry(b"dir/link", b"real.txt", mode=link), Entry(b"out", b"../../../etc/passwd", mode=link),
+                                          Entry(b"abs", b"/etc/passwd", mode=link)))
+    mount = mounted(source)
+    assert read_all(mount.at("a.zip", "dir", "link")) == b"real"
+    for name in ("out", "abs"):
+        assert not stat.S_ISREG(os.lstat(mount.at("a.zip", name)).st_mode)
+
+
+def big_file():
+    """8 MB that a block of 64 KiB identifies by its own first bytes."""
+    return b"".join(n.to_bytes(8, "big") + hashlib.sha256(n.to_bytes(8, "big")).digest() * 2 + bytes(440) for n in range(1 << 14))
+
+
+@pytest.mark.parametrize("method", [STORED, DEFLATE, make_zip.BZIP2])
+def test_large_plain_files_read_forwards_and_from_the_middle(source, mounted, method):
+    data = big_file()
+    (source / "a.zip").write_bytes(zip_of(Entry(b"big.bin", data, method)))
+    mount = mounted(source)
+    fd = os.open(mount.at("a.zip", "big.bin"), os.O_RDONLY)
+    try:
+        assert os.fstat(fd).st_size == len(data)
+        for offset in (len(data) // 2, len(data) - 100, 12345, len(data) - 100000, 0, len(data) // 3):
+            assert os.pread(fd, 70000, offset) == data[offset : offset + 70000], offset
+        assert os.pread(fd, 10, len(data)) == b""
+    finally:
+        os.close(fd)
+    assert hashlib.sha256(read_all(mount.at("a.zip", "big.bin"))).digest() == hashlib.sha256(data).digest()
+
+
+def test_max_entry_limits_what_an_entry_yields(source, mounted):
+    (source / "a.zip").write_bytes(zip_of(Entry(b"big.bin", bytes(3 << 20), DEFLATE), Entry(b"ok.bin", bytes(1 << 20), DEFLATE)))
+    mount = mounted(source, "max_entry=2000000")
+    assert errno_of(read_all, mount.at("a.zip", "big.bin")) == errno.EFBIG
+    assert len(read_all(mount.at("a.zip", "ok.bin"))) == 1 << 20
+
+
+@pytest.mark.parametrize("name", make_zip.make_broken())
+def test_broken_archives_are_reported_and_harm_nobody(source, mounted, name):
+    (source / name).write_bytes(make_zip.make_broken()[name])
+    (source / "good.txt").write_text("good")
+    mount = mounted(source)
+    assert set(os.listdir(mount.path)) == {name, "good.txt"}
+    try:
+        shown = os.listdir(mount.at(name))
+    except OSError as error:
+        assert error.errno == errno.EIO
+    else:
+        assert "error.txt" in shown or name == "directory_outside.zip", shown
+    assert any(name in line["path"] for line in mount.errors())
+    assert mount.bytes("good.txt") == b"good"
+
+
+def test_listing_a_folder_of_archives_opens_none(source, mounted):
+    for number in range(20):
+        (source / f"{number}.zip").write_bytes(zip_of(Entry(b"x.txt", b"x")))
+    mount = mounted(source)
+    before = mount.stats()
+    assert len(list(os.scandir(mount.path))) == 20
+    after = mount.stats()
+    assert after["bytes_read"] == before["bytes_read"] and after["opens"] == before["opens"]

@@ -1,0 +1,206 @@
+"""Every image and archive of the corpus: bit-equal to an independent decoder, or an error; each exception by name.
+
+Without PIXFS_LONG=1 a fixed sample is looked at. What was equal of how many is told at the end of the run.
+"""
+import hashlib
+import multiprocessing
+import os
+import zipfile
+
+import pytest
+
+import corpus
+from corpus import CORPUS
+from pixmount import errno_of, read_all
+
+pytestmark = pytest.mark.skipif(not corpus.available(), reason=f"no corpus at {CORPUS} (PIXFS_CORPUS)")
+LONG = os.environ.get("PIXFS_LONG") == "1"
+EVERY = 1 if LONG else 4
+
+# path -> why the mount gives an error although a decoder reads the file (the format's specification or the contract says so)
+REFUSED = {}
+# path -> why the mount gives pixels although no decoder here reads the file
+ACCEPTED = {}
+# path -> why the pixels differ from what that decoder says
+DIFFERENT = {}
+
+
+@pytest.fixture(scope="module")
+def oracles(tmp_path_factory):
+    modules = corpus.load_oracle(str(tmp_path_factory.mktemp("oracle")))
+    corpus.use(modules[0])
+    return modules
+
+
+def sample(names, special=()):
+    """Every fourth, and all those named in a table of exceptions: the same ones at every run."""
+    return [name for number, name in enumerate(names) if number % EVERY == 0 or name in special]
+
+
+def tables():
+    return {**REFUSED, **ACCEPTED, **DIFFERENT}
+
+
+def examine_all(jobs):
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return dict(pool.imap_unordered(corpus.examine_safely, jobs, chunksize=1))
+
+
+def judge_results(results):
+    """(faults, counts) by the rules: judged files are equal, others are errors; exceptions are named above and used up."""
+    faults, counts = [], {"equal": 0, "error": 0, "refused": 0, "accepted": 0, "different": 0, "arrays": 0, "channels": 0, "layers": 0, "levels": 0}
+    for name, result in sorted(results.items()):
+        for key in ("arrays", "channels", "layers", "levels"):
+            counts[key] += result.get(key, 0)
+        if result["judge"] and result["mount"]:
+            kind, table = "refused", REFUSED
+        elif result["different"]:
+            kind, table = "different", DIFFERENT
+        elif result["judge"]:
+            kind, table = "equal", None
+        elif result["mount"]:
+            kind, table = "error", None
+        else:
+            kind, table = "accepted", ACCEPTED
+        counts[kind] += 1
+        if table is not None and name not in table:
+            faults.append(f"{kind}: {name}: judge {result['judge']} ({result['words']}), mount {result['mount']} {result['different'][:3]}")
+        if table is None and name in tables():
+            faults.append(f"an exception that is none any more: {name} is {kind}")
+    return faults, counts
+
+
+def tell(summary, label, counts, total):
+    summary(f"{label}: {counts['equal']} of {total} bit-equal to an independent decoder ({counts['arrays']} arrays, {counts['channels']} channels, "
+            f"{counts['layers']} layers, {counts['levels']} levels), {counts['error']} damaged ones are errors, exceptions by name: {counts['refused']} refused, "
+            f"{counts['accepted']} accepted, {counts['different']} different")
+
+
+def check(label, names, host_top, mount, summary):
+    jobs = [(name, os.path.join(host_top, name), mount.at(name)) for name in names]
+    results = examine_all(jobs)
+    faults, counts = judge_results(results)
+    tell(summary, label, counts, len(names))
+    for name in names:
+        if name in tables():
+            summary(f"  exception: {name}: {tables()[name]}")
+    assert mount.process.poll() is None and os.listdir(mount.path), "the mount lives on"
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "exr"])
+def test_images_are_bit_equal_or_errors(oracles, mounted, summary, kind):
+    endings = {"png": (".png",), "jpeg": (".jpg", ".jpeg"), "exr": (".exr",)}[kind]
+    names = [name for name in corpus.images() if name.lower().endswith(endings)]
+    check(kind, sample(names, tables()), CORPUS, mounted(CORPUS), summary)
+
+
+def test_damaged_exr_files_are_errors(oracles, mounted, summary, source):
+    corpus.copy_with_extension(source)
+    names = sorted(os.listdir(source))
+    check("exr-damaged", sample(names, tables()), source, mounted(source), summary)
+
+
+def test_every_meta_json_of_the_corpus_validates(mounted, summary):
+    from test_meta import SCHEMA, strict
+    jsonschema = pytest.importorskip("jsonschema")
+    with open(SCHEMA, "rb") as file:
+        validator = jsonschema.Draft202012Validator(strict(file.read()))
+    mount, faults, number = mounted(CORPUS), [], 0
+    for name in sample(corpus.images()):
+        errors = [f"{'/'.join(map(str, e.path))}: {e.message[:120]}" for e in validator.iter_errors(strict(mount.bytes(name, "meta.json")))]
+        faults += [f"{name}: {error}" for error in errors[:3]]
+        number += 1
+    summary(f"meta.json: {number - len(faults)} of {number} valid against the schema")
+    assert not faults, "\n".join(faults)
+
+
+# ---- archives ----
+
+def archives():
+    out = []
+    for folder, dirs, names in os.walk(CORPUS):
+        dirs[:] = sorted(name for name in dirs if name != "datasets")
+        out += [os.path.relpath(os.path.join(folder, name), CORPUS) for name in sorted(names) if name.lower().endswith(".zip")]
+    return out
+
+
+def contents(top):
+    """sha256 of every readable file below top, an image's being its source's; and all paths that refused."""
+    digests, refused = [], []
+    for folder, dirs, names in os.walk(top, onerror=lambda error: refused.append(error.filename)):
+        origin = [name for name in names if name.startswith("source.")]
+        if "meta.json" in names and origin:
+            dirs[:], names = [], origin
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.islink(path):
+                digests.append(hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest())
+            elif os.path.getsize(path) <= 64 << 20:
+                try:
+                    digests.append(hashlib.sha256(read_all(path)).hexdigest())
+                except OSError:
+                    refused.append(path)
+    return digests, refused
+
+
+def entry_is_covered(entry, digests, refused, reported, nested):
+    name = os.path.basename(entry["name"].rstrip("/"))
+    return (entry.get("dir") or entry.get("sha256") in digests or "sha256" not in entry or name.lower().endswith(".zip") and nested
+            or any(name in path for path in refused) or any(name in line for line in reported))
+
+
+def test_archives_show_or_report_every_entry(oracles, mounted, summary, tmp_path):
+    faults, entries, shown = [], 0, 0
+    names = sample([name for name in archives() if "zip-bombs/zip/" not in name])
+    for start in range(0, len(names), 40):
+        part = tmp_path / f"part{start}"
+        part.mkdir()
+        for number, name in enumerate(names[start : start + 40]):
+            os.symlink(os.path.join(CORPUS, name), part / f"{number}.zip")
+        mount = mounted(part, "follow_symlinks")
+        for number, name in enumerate(names[start : start + 40]):
+            told = oracles[1].t_py(os.path.join(CORPUS, name), False)
+            digests, refused = contents(mount.at(f"{number}.zip"))
+            reported = [line["path"] + line["message"] for line in mount.errors() if line["path"].startswith(f"{number}.zip")]
+            if not told["ok"]:
+                continue  # no list to compare with; that listing neither hung nor killed is what is tested
+            nested = [d for d in digests]
+            missing = [entry["name"] for entry in told["entries"] if not entry_is_covered(entry, digests, refused, reported, nested or reported or refused)]
+            entries += len(told["entries"])
+            shown += len(told["entries"]) - len(missing)
+            if missing:
+                faults.append(f"{name}: neither shown nor reported: {missing[:5]}")
+        assert mount.process.poll() is None
+    summary(f"zip: {shown} of {entries} entries of {len(names)} archives are shown with their own bytes or reported")
+    assert not faults, "\n".join(faults)
+
+
+def test_bombs_are_harmless(mounted):
+    mount = mounted(os.path.join(CORPUS, "zip-bombs"), "max_entry=50000000")
+    for folder, _, names in os.walk(mount.path):
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.getsize(path) <= 60_000_000:
+                errno_of(read_all, path)
+            else:
+                assert errno_of(read_all, path) is not None, path
+    assert mount.process.poll() is None
+
+
+@pytest.mark.parametrize("name", ["kodak", "imagenet-sample", "cifar10-test"])
+def test_datasets_in_archives(oracles, mounted, summary, tmp_path, name):
+    path = os.path.join(CORPUS, "datasets", name + ".zip")
+    if not os.path.exists(path):
+        pytest.skip("not in this corpus")
+    mount, jobs = mounted(path), []
+    with zipfile.ZipFile(path) as archive:
+        pictures = [info.filename for info in archive.infolist() if info.filename.lower().endswith(corpus.EXTENSIONS)]
+        step = max(1, len(pictures) // (200 if LONG else 12))
+        for number, entry in enumerate(pictures[::step]):
+            host = tmp_path / f"{number}{os.path.splitext(entry)[1]}"
+            host.write_bytes(archive.read(entry))
+            jobs.append((entry, str(host), mount.at(entry)))
+    faults, counts = judge_results(examine_all(jobs))
+    tell(summary, f"{name}.zip", counts, len(jobs))
+    assert not faults and counts["equal"] == len(jobs), "\n".join(faults)

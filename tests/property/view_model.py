@@ -1,0 +1,577 @@
+"""What a view must hold, written from the contract alone, in numpy; Pillow is the judge of resizing.
+
+A picture is a Picture; evaluate(picture, spec) gives the array, or raises ViewError with the errno that compiling the spec
+must give. Nothing here is fast, and nothing is taken from the engine.
+"""
+import errno
+import re
+
+import numpy as np
+from PIL import Image
+
+F32 = np.float32
+TYPES = {'u1': np.uint8, 'u2': np.uint16, 'u4': np.uint32, 'f2': np.float16, 'f4': np.float32}
+PLANE, PALETTE, KEY = 0, 1, 2
+NONE, STRAIGHT, PREMULTIPLIED, UNKNOWN = 0, 1, 2, 3
+MOST_PIXELS = 2 ** 31
+
+
+class ViewError(Exception):
+    def __init__(self, code, words):
+        super().__init__(words)
+        self.code = code
+
+
+def einval(words):
+    return ViewError(errno.EINVAL, words)
+
+
+class Plane:
+    def __init__(self, samples, divisor, xs=1, ys=1):
+        self.samples, self.divisor, self.xs, self.ys = samples, divisor, xs, ys
+
+
+class Channel:
+    """A channel of the part: where its values come from, and its place in the picture (-1: not shown)."""
+
+    def __init__(self, name, origin, plane, component=0, shown=-1):
+        self.name, self.origin, self.plane, self.component, self.shown = name, origin, plane, component, shown
+
+
+class Picture:
+    def __init__(self, width, height):
+        self.width, self.height = width, height
+        self.planes, self.channels = [], []
+        self.palette, self.key = None, None
+        self.alpha, self.orientation = NONE, 0
+        self.transfer, self.gamma, self.interop, self.adobe = 'unknown', 0.0, 'unknown', -1
+        self.data = self.display = (0, 0, width - 1, height - 1)
+
+
+def half_to_float(a):
+    """binary16 -> binary32 without touching the payload of a NaN."""
+    out = a.astype(F32)
+    bits = a.view(np.uint16).astype(np.uint32)
+    nan = (bits & 0x7fff) > 0x7c00
+    out.view(np.uint32)[nan] = ((bits & 0x8000) << 16 | 0x7f800000 | (bits & 0x3ff) << 13)[nan]
+    return out
+
+
+def plane_values(plane):
+    a = plane.samples
+    if a.dtype == np.float32:
+        return a.copy()
+    if a.dtype == np.float16:
+        return half_to_float(a)
+    a = a.astype(F32)
+    return a / F32(plane.divisor) if plane.divisor else a
+
+
+def channel_values(picture, channel, repeat=True):
+    plane = picture.planes[channel.plane]
+    if channel.origin == PALETTE:
+        return (picture.palette[plane.samples][..., channel.component].astype(F32) / F32(255))
+    if channel.origin == KEY:
+        same = np.ones((picture.height, picture.width), bool)
+        for p, key in zip(picture.planes, picture.key):
+            same &= p.samples == key
+        return np.where(same, F32(0), F32(1))
+    values = plane_values(plane)
+    if repeat:
+        values = values.repeat(plane.ys, 0).repeat(plane.xs, 1)[:picture.height, :picture.width]
+    return values
+
+
+class Shown:
+    def __init__(self, name, role, values, plane=None):
+        self.name, self.role, self.values, self.plane = name, role, values, plane
+
+    def like(self, values):
+        return Shown(self.name, self.role, values, self.plane)
+
+
+def split_name(name):
+    return name.rpartition('.')[0] + ('.' if '.' in name else ''), name.rpartition('.')[2]
+
+
+def roles(names):
+    """Role of each name: within the root, or within the only layer that has such names."""
+    letters = 'RGBACMYK'
+    layers = {split_name(n)[0] for n in names if split_name(n)[1] in tuple(letters)}
+    layer = '' if '' in layers else layers.pop() if len(layers) == 1 else None
+    own = {split_name(n)[1] for n in names if split_name(n)[0] == layer and split_name(n)[1] in tuple(letters)}
+    cmyk = set('CMYK') <= own
+    out = []
+    for n in names:
+        prefix, letter = split_name(n)
+        role = letter if prefix == layer and letter in tuple(letters) else ''
+        if not cmyk and role in ('C', 'M', 'K'):
+            role = ''
+        if not cmyk and role == 'Y':
+            role = '' if own & set('RGB') else 'L'
+        out.append(role)
+    return out
+
+
+def srgb_to_linear(v):
+    a = np.abs(v.astype(np.float64))
+    with np.errstate(all='ignore'):
+        out = np.where(a <= 0.04045, a / 12.92, ((a + 0.055) / 1.055) ** 2.4)
+    return np.copysign(out, v)
+
+
+def linear_to_srgb(v):
+    a = np.abs(v.astype(np.float64))
+    with np.errstate(all='ignore'):
+        out = np.where(a <= 0.0031308, a * 12.92, 1.055 * a ** (1 / 2.4) - 0.055)
+    return np.copysign(out, v)
+
+
+def power(v, gamma):
+    with np.errstate(all='ignore'):
+        return np.copysign(np.abs(v.astype(np.float64)) ** gamma, v)
+
+
+INTEROP = {'lin': ('linear', 0), 'srgb': ('srgb', 0), 'g18': ('gamma', 1.8), 'g22': ('gamma', 2.2), 'g24': ('gamma', 2.4)}
+ORIENT = {2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1], 5: lambda a: a.swapaxes(0, 1),
+          6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a, 2).swapaxes(0, 1), 8: lambda a: np.rot90(a, 1)}
+FILTERS = {'nearest': None, 'box': Image.Resampling.BOX, 'linear': Image.Resampling.BILINEAR,
+           'cubic': Image.Resampling.BICUBIC, 'lanczos3': Image.Resampling.LANCZOS}
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def resize_axis(a, out, name, axis):
+    """One axis of a float32 plane, by Pillow."""
+    size = a.shape[axis]
+    if size == out:
+        return a
+    name = name or ('box' if out < size else 'linear')
+    if name == 'nearest':
+        return a.take([(2 * i + 1) * size // (2 * out) for i in range(out)], axis)
+    image = Image.fromarray(np.ascontiguousarray(a), 'F')
+    shape = (out, a.shape[0]) if axis == 1 else (a.shape[1], out)
+    return np.asarray(image.resize(shape, FILTERS[name]), F32)
+
+
+def rounded(value, num, den):
+    return max(1, (2 * value * num + den) // (2 * den))
+
+
+class Model:
+    def __init__(self, picture, ops):
+        self.picture = picture
+        shown = sorted((c for c in picture.channels if c.shown >= 0), key=lambda c: c.shown)
+        role = roles([c.name for c in shown])
+        self.shown = [Shown(c.name, r, channel_values(picture, c), c.plane if c.origin == PLANE else None)
+                      for c, r in zip(shown, role)]
+        self.extra = []
+        for op in ops:
+            if op.startswith('ch='):
+                for name in op[3:].split('+'):
+                    for c in picture.channels:
+                        if c.name == name and c.shown < 0:
+                            self.extra.append(Shown(c.name, '', channel_values(picture, c), c.plane))
+                            break
+        self.transfer = 'data' if picture.interop == 'data' else picture.transfer
+        self.gamma = picture.gamma
+        has_alpha = 'A' in role
+        self.alpha = NONE if not has_alpha else UNKNOWN if picture.alpha == NONE else picture.alpha
+        self.native = self.valued = self.chosen = self.moved = self.upright = self.resized = False
+        self.chw = self.squeeze = self.flat = False
+        self.type = self.filter = None
+        self.palette = any(c.origin == PALETTE for c in shown)
+        self.tolerance = 0  # units in the last place, once a curve was applied
+        self.close = 0      # relative error, once resized
+
+    # -- channels --
+
+    def find(self, role):
+        return next((s for s in self.shown if s.role == role), None)
+
+    def gray_channel(self):
+        gray = self.find('L')
+        rest = [s for s in self.shown if s.role != 'A']
+        return gray or (rest[0] if len(rest) == 1 else None)
+
+    def show(self, channels):
+        self.shown, self.extra, self.chosen = channels, [], True
+        if not self.find('A'):
+            self.alpha = NONE
+
+    def pick(self, role):
+        found = self.find(role) or (self.gray_channel() if role != 'A' else None)
+        if found:
+            return Shown(role, role, found.values, found.plane)
+        if role != 'A':
+            raise einval('no such colour')
+        if self.native:
+            raise einval('native has no alpha')
+        return Shown('A', 'A', np.ones_like(self.shown[0].values, F32))
+
+    def convert_inks(self):
+        inks = [self.find(r) for r in 'CMYK']
+        if not all(inks):
+            return
+        if self.native or self.type:
+            raise einval('inks')
+        one = F32(1)
+        k = inks[3].values
+        with np.errstate(all='ignore'):
+            rgb = [Shown(r, r, i.values * k if self.picture.adobe > 0 else (one - i.values) * (one - k))
+                   for r, i in zip('RGB', inks)]
+        alpha = self.find('A')
+        self.show(rgb + ([alpha] if alpha else []))
+        self.valued = True
+
+    def select(self, letters):
+        if letters != 'a':
+            self.convert_inks()
+        self.show([self.pick(c.upper()) for c in letters])
+
+    def gray(self):
+        self.convert_inks()
+        one = self.gray_channel()
+        if one:
+            return self.show([Shown('Y', 'L', one.values, one.plane)])
+        r, g, b = (self.pick(c).values for c in 'RGB')
+        if self.native or self.type:
+            raise einval('gray must be computed')
+        with np.errstate(all='ignore'):
+            self.show([Shown('Y', 'L', (F32(0.2126) * r + F32(0.7152) * g) + F32(0.0722) * b)])
+        self.valued = True
+
+    def named(self, name):
+        for s in self.shown + self.extra:
+            if s.name == name:
+                return s
+        last = [s for s in self.shown if split_name(s.name)[1] == name]
+        if len(last) == 1:
+            return last[0]
+        if name in ('R', 'G', 'B', 'A') and not last and (name == 'A' or self.gray_channel()):
+            return self.pick(name)
+        if name in ('R', 'G', 'B', 'A') and len(last) > 1 and (name == 'A' or self.gray_channel()):
+            return self.pick(name)
+        raise einval('no such channel')
+
+    def ch(self, names):
+        if not all(names.split('+')):
+            raise einval('empty name')
+        self.show([self.named(n) for n in names.split('+')])
+
+    # -- alpha, curves --
+
+    def colours(self, f):
+        self.shown = [s.like(f(s)) if s.role in tuple('RGBL') else s for s in self.shown]
+        self.valued = True
+
+    def set_alpha(self, mode):
+        alpha = self.find('A')
+        if not alpha or self.alpha == mode:
+            return
+        a = alpha.values
+        with np.errstate(all='ignore'):
+            if mode == PREMULTIPLIED:
+                self.colours(lambda s: s.values * a)
+            else:
+                self.colours(lambda s: np.where(a != 0, s.values / np.where(a != 0, a, F32(1)), s.values))
+        self.alpha = mode
+
+    def opaque(self):
+        rest = [s for s in self.shown if s is not self.find('A')]
+        if not rest:
+            raise einval('only alpha')
+        if len(rest) < len(self.shown):
+            self.show(rest)
+
+    def over(self, text):
+        if not re.fullmatch(r'(-?(\d+\.?\d*|\.\d+):){2}-?(\d+\.?\d*|\.\d+)', text):
+            raise einval('over')
+        if any(len(re.sub(r'\D', '', t)) > 15 for t in text.split(':')):
+            raise einval('too many digits')
+        background = dict(zip('RGB', (F32(float(t)) for t in text.split(':'))))
+        alpha, mode, gray = self.find('A'), self.alpha, self.find('L')
+        if not alpha:
+            return
+        if gray and len(set(background.values())) > 1:
+            self.show([Shown(c, c, gray.values) for c in 'RGB'])
+        else:
+            self.opaque()
+        a, one = alpha.values, F32(1)
+        with np.errstate(all='ignore'):
+            def f(s):
+                k = background['R' if s.role == 'L' else s.role]
+                return (s.values if mode == PREMULTIPLIED else s.values * a) + k * (one - a)
+            self.colours(f)
+
+    def curve(self, target):
+        if self.find('C') and self.find('K'):
+            raise einval('inks have no curve')
+        if self.transfer not in ('data', 'linear', 'srgb', 'gamma'):
+            raise einval('unknown curve')
+        if self.transfer in ('data', target):
+            return
+        decode = {'srgb': srgb_to_linear, 'gamma': lambda v: power(v, self.gamma), 'linear': lambda v: v}[self.transfer]
+        encode = linear_to_srgb if target == 'srgb' else lambda v: v
+
+        def f(s):
+            with np.errstate(all='ignore'):
+                return encode(decode(s.values)).astype(F32)
+        self.colours(f)
+        self.transfer = target
+        self.tolerance += 1
+
+    def assume(self, ident):
+        if ident in ('data', 'unknown'):
+            self.transfer = ident
+            return
+        if re.fullmatch(r'[a-z]+:[a-z]+', ident):
+            self.transfer = 'unknown'
+            return
+        curve, _, rest = ident.partition('_')
+        if curve not in INTEROP or not re.fullmatch(r'(rec709|p3d65|ap1|adobergb)_(scene|display)', rest):
+            raise einval('no interop id')
+        self.transfer, self.gamma = INTEROP[curve]
+        if rest.startswith('adobergb') and curve == 'g22':
+            self.gamma = 563 / 256
+
+    def norm(self, which):
+        if which != 'imagenet' or sorted(s.role for s in self.shown) != ['B', 'G', 'R']:
+            raise einval('norm')
+        self.extra = []
+        with np.errstate(all='ignore'):
+            self.colours(lambda s: (s.values - F32(MEAN['RGB'.index(s.role)])) / F32(STD['RGB'.index(s.role)]))
+
+    # -- geometry --
+
+    def geometry(self, f):
+        self.check_grid()
+        self.shown = [s.like(f(s.values)) for s in self.shown]
+        self.extra = [s.like(f(s.values)) if s.values.shape == self.extra_shape else s for s in self.extra]
+        self.moved = True
+
+    def check_grid(self):
+        self.extra_shape = self.shown[0].values.shape
+        if self.native and len({s.values.shape for s in self.shown}) > 1:
+            raise einval('different grids')
+        if self.native and len({(self.picture.planes[s.plane].xs, self.picture.planes[s.plane].ys) for s in self.shown}) > 1:
+            raise einval('different grids')
+
+    def size(self):
+        return self.shown[0].values.shape[1], self.shown[0].values.shape[0]
+
+    def crop(self, text):
+        m = re.fullmatch(r'(-?\d+):(-?\d+):(\d+):(\d+)', text)
+        if not m:
+            raise einval('crop')
+        self.check_grid()
+        x, y, w, h = (int(v) for v in m.groups())
+        W, H = self.size()
+        x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + w, W), min(y + h, H)
+        if x0 >= x1 or y0 >= y1:
+            raise einval('nothing left')
+        self.geometry(lambda a: a[y0:y1, x0:x1])
+
+    def display(self):
+        p = self.picture
+        if self.moved:
+            raise einval('display too late')
+        self.check_grid()
+        if p.data != p.display:
+            x0, y0, x1, y1 = p.display
+            w, h = x1 - x0 + 1, y1 - y0 + 1
+            if self.native and (p.planes[self.shown[0].plane].xs, p.planes[self.shown[0].plane].ys) != (1, 1):
+                raise einval('not on the grid')
+            if w < 1 or h < 1:
+                raise einval('empty')
+            if w * h > MOST_PIXELS:
+                raise ViewError(errno.EFBIG, 'display')
+
+            def f(a):
+                out = np.zeros((h, w), a.dtype)
+                dx, dy = p.data[0] - x0, p.data[1] - y0
+                ax, ay = max(0, -dx), max(0, -dy)
+                part = a[ay:max(ay, min(a.shape[0], h - dy)), ax:max(ax, min(a.shape[1], w - dx))]
+                if part.size:
+                    out[dy + ay:dy + ay + part.shape[0], dx + ax:dx + ax + part.shape[1]] = part
+                return out
+            self.geometry(f)
+        self.moved = True
+
+    def square(self):
+        self.check_grid()
+        W, H = self.size()
+        side = min(W, H)
+        x, y = (W - side) // 2, (H - side) // 2
+        self.geometry(lambda a: a[y:y + side, x:x + side])
+
+    def resize(self, w, h):
+        if not w or not h:
+            raise einval('size 0')
+        if self.resized:
+            raise einval('two sizes')
+        if w > MOST_PIXELS or h > MOST_PIXELS or w * h > MOST_PIXELS:
+            raise ViewError(errno.EFBIG, 'size')
+        W, H = self.size()
+        for size, out in ((W, w), (H, h)):
+            pass
+        self.resized = self.valued = True
+        with np.errstate(all='ignore'):
+            self.geometry(lambda a: resize_axis(resize_axis(a, w, self.filter, 1), h, self.filter, 0))
+        self.close = 1e-6
+
+    def size_op(self, name, text):
+        W, H = self.size()
+        if name in ('long', 'short'):
+            if not re.fullmatch(r'\d+', text):
+                raise einval('number')
+            n = int(text)
+            if not n:
+                raise einval('size 0')
+            if (W >= H) == (name == 'long'):
+                return self.resize(n, rounded(n, H, W))
+            return self.resize(rounded(n, W, H), n)
+        m = re.fullmatch(r'(\d+)x(\d+)', text)
+        if not m:
+            raise einval('size')
+        a, b = int(m[1]), int(m[2])
+        if not a or not b:
+            raise einval('size 0')
+        if name == 'size':
+            return self.resize(a, b)
+        return self.resize(a, rounded(a, H, W)) if a * H <= b * W else self.resize(rounded(b, W, H), b)
+
+    # -- native, type --
+
+    def set_native(self):
+        if self.native:
+            return
+        if self.valued or self.chosen or self.type:
+            raise einval('native too late')
+        p = self.picture
+        self.native = True
+        if self.palette:
+            if self.moved:
+                values = self.moved_index()
+            else:
+                values = p.planes[0].samples
+            self.show([Shown('index', '', values, 0)])
+            self.chosen = True
+            return
+        keep = [s for s in self.shown if s.plane is not None]
+        if not keep:
+            raise einval('nothing stored')
+        extra = [s for s in self.extra if s.plane is not None]
+        if self.moved:
+            if any((p.planes[s.plane].xs, p.planes[s.plane].ys) != (1, 1) for s in keep):
+                raise einval('different grids')
+            raise NotImplementedError  # the generator keeps native first, but for pixels
+        self.shown = [Shown(s.name, s.role, p.planes[s.plane].samples, s.plane) for s in keep]
+        self.extra = [Shown(s.name, s.role, p.planes[s.plane].samples, s.plane) for s in extra]
+
+    def set_type(self, name):
+        if self.native:
+            raise einval('native has its type')
+        if self.type and self.type != name:
+            raise einval('two types')
+        self.type = name
+
+    def apply(self, text):
+        if not text:
+            raise einval('empty')
+        name, equals, argument = text.partition('=')
+        plain = {
+            'pixels': lambda: None, 'native': self.set_native, 'linear': lambda: self.curve('linear'),
+            'srgb': lambda: self.curve('srgb'), 'premul': lambda: self.set_alpha(PREMULTIPLIED),
+            'straight': lambda: self.set_alpha(STRAIGHT), 'opaque': self.opaque, 'gray': self.gray,
+            'chw': lambda: setattr(self, 'chw', True), 'squeeze': lambda: setattr(self, 'squeeze', True),
+            'upright': self.set_upright, 'bottomup': lambda: self.geometry(lambda a: a[::-1]),
+            'mirror': lambda: self.geometry(lambda a: a[:, ::-1]), 'blender': self.blender, 'display': self.display,
+            'square': self.square}
+        plain.update({n: (lambda n=n: self.select(n)) for n in ('r', 'g', 'b', 'a', 'rgb', 'rgba', 'bgr', 'bgra')})
+        plain.update({n: (lambda n=n: self.set_type(n)) for n in ('f32', 'f16', 'u8', 'u16')})
+        valued = {'assume': self.assume, 'over': self.over, 'ch': self.ch, 'rot': self.rot, 'crop': self.crop,
+                  'filter': lambda a: None, 'norm': self.norm}
+        valued.update({n: (lambda a, n=n: self.size_op(n, a)) for n in ('size', 'fit', 'long', 'short')})
+        if name not in plain and name not in valued:
+            raise ViewError(errno.ENOENT, 'unknown operation')
+        if (name in valued) != bool(equals) or (name in valued and not argument):
+            raise einval('argument')
+        if (self.native or self.type) and name in ('linear', 'srgb', 'assume', 'premul', 'straight', 'over', 'size', 'fit',
+                                                   'long', 'short', 'norm'):
+            raise einval('changes values')
+        if name == 'filter':
+            self.filters_seen = getattr(self, 'filters_seen', 0) + 1
+            if argument not in FILTERS or self.filters_seen > 1:
+                raise einval('filter')
+        return valued[name](argument) if name in valued else plain[name]()
+
+    def rot(self, text):
+        if not re.fullmatch(r'\d+', text) or int(text) not in (0, 90, 180, 270):
+            raise einval('rot')
+        if int(text):
+            self.geometry(lambda a: np.rot90(a, int(text) // 90))
+
+    def set_upright(self):
+        if not self.upright:
+            self.upright = True
+            self.geometry(ORIENT.get(self.picture.orientation, lambda a: a))
+
+    def blender(self):
+        self.select('rgba')
+        self.flat = True
+        self.geometry(lambda a: a[::-1])
+
+    # -- the end --
+
+    def finish(self, extension):
+        if self.flat and self.chw:
+            raise einval('flat and chw')
+        if getattr(self, 'filters_seen', 0) and not self.resized:
+            raise einval('filter without size')
+        self.check_grid()
+        if self.native and len({s.values.dtype for s in self.shown}) > 1:
+            raise einval('mixed types')
+        kind = self.type or (extension if extension in ('f32', 'f16', 'u8', 'u16') else 'f32')
+        values = np.stack([s.values for s in self.shown], -1)
+        if self.native:
+            kind = {np.dtype('u1'): 'u8', np.dtype('u2'): 'u16', np.dtype('u4'): 'u32', np.dtype('f2'): 'f16',
+                    np.dtype('f4'): 'f32'}[values.dtype]
+        if extension in ('f32', 'f16', 'u8', 'u16') and kind != extension:
+            raise einval('extension contradicts')
+        if not self.native:
+            values = convert(values, kind)
+        if self.chw:
+            values = values.transpose(2, 0, 1)
+        if self.flat:
+            values = values.reshape(-1)
+        if self.squeeze:
+            values = values.squeeze()
+        return values.reshape(1) if values.ndim == 0 else values
+
+
+def convert(a, kind):
+    if kind == 'f32':
+        return a
+    with np.errstate(all='ignore'):
+        if kind == 'f16':
+            return a.astype(np.float16)
+        most = 255 if kind == 'u8' else 65535
+        scaled = np.rint(np.clip(a * F32(most), 0, most))
+        return np.where(np.isnan(a), 0, scaled).astype(np.uint8 if kind == 'u8' else np.uint16)
+
+
+def evaluate(picture, spec):
+    """The model after the spec, and its array; the extension npy stands for any type."""
+    ops, dot, extension = spec.rpartition('.')
+    if not dot or extension not in ('f32', 'f16', 'u8', 'u16', 'npy'):
+        raise ViewError(errno.ENOENT, 'unknown extension')
+    if len(spec.encode()) > 255:
+        raise einval('too long')
+    ops = ops.split(',')
+    model = Model(picture, ops)
+    for op in ops:
+        if op.startswith('filter=') and op[7:] in FILTERS:
+            model.filter = op[7:]
+    for op in ops:
+        model.apply(op)
+    return model, model.finish(extension)
