@@ -1,4 +1,4 @@
-# pixfs: images as raw arrays. Targets: all test demo bench install lint clean check-long fuzz
+# pixfs: images as raw arrays. Targets: all demo test install lint check-long fuzz clean
 # MODE=release|debug|asan|tsan, CC=gcc|clang; objects lie in build/$(MODE)/, the release binary is build/pixfs too.
 MODE ?= release
 PREFIX ?= /usr/local
@@ -13,7 +13,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wvla
 WARNINGS_C := -Wmissing-prototypes -Wstrict-prototypes
 PACKAGES := fuse3 libpng OpenEXR libjpeg libzip libdeflate zlib libexif
 
-ifeq ($(filter install-deps demo clean,$(MAKECMDGOALS)),)
+ifneq ($(filter-out demo test check-long fuzz lint clean,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
 PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 endif
@@ -45,11 +45,36 @@ $(BUILD)/%.o: %.cpp
 	$(CXX) $(CPPFLAGS) $(ALL_CXXFLAGS) -c -o $@ $<
 $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
 	$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
-units: $(UNITS)
+$(BUILD)/tests/unit/view_dump: $(BUILD)/tests/unit/view_dump.o $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
+	$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
+units: $(UNITS) $(BUILD)/tests/unit/view_dump
 .PRECIOUS: $(BUILD)/%.o
+
+# ---- for people ----
+demo:
+	scripts/demo
+test:
+	scripts/install-deps test
+	scripts/check plain
+check-long:
+	scripts/install-deps test
+	scripts/check long
+	scripts/check asan
+	scripts/check tsan
+lint:
+	scripts/lint
+# FUZZ_SECONDS each, one target after the other, under ASan and UBSan; finds are left in build/fuzz/
+FUZZ_SECONDS ?= 60
+fuzz:
+	scripts/install-deps test
+	scripts/fuzz $(FUZZ_SECONDS)
+install: all
+	install -D -m 755 $(BUILD)/pixfs $(DESTDIR)$(PREFIX)/bin/pixfs
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/pixfs
 
 clean:
 	rm -rf build
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all units clean
+.PHONY: all units clean demo test check-long lint fuzz install uninstall

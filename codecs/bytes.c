@@ -36,8 +36,8 @@ int bytes_read_exact(struct bytes *bytes, void *dst, size_t len_bytes, uint64_t 
 	if (got < 0)
 		return (int)got;
 	if ((size_t)got != len_bytes)
-		return err_set(err, -EIO, "the file ends at byte %" PRIu64 ", %zu bytes wanted at byte %" PRIu64,
-			       bytes->size_bytes, len_bytes, offset);
+		return err_set(err, -EIO, "the file ends at byte %" PRIu64 ", %zu bytes wanted at byte %" PRIu64, bytes->size_bytes,
+			       len_bytes, offset);
 	return 0;
 }
 

@@ -80,7 +80,8 @@ static int check_level(const struct codec_part *part, uint32_t index, const stru
 {
 	const struct codec_level *level = &part->levels[index];
 	if (!level->width || !level->height || !level->chunk_width || !level->chunk_height)
-		return err_set(err, -EIO, "the header gives an empty image (%" PRIu32 " x %" PRIu32 ")", level->width, level->height);
+		return err_set(err, -EIO, "the header gives an empty image (%" PRIu32 " x %" PRIu32 ")", level->width,
+			       level->height);
 	uint64_t pixels = (uint64_t)level->width * level->height;
 	if (pixels > limits->max_pixels)
 		return err_set(err, -EFBIG, "%" PRIu32 " x %" PRIu32 " pixels are over the limit max_pixels=%" PRIu64, level->width,
@@ -168,7 +169,8 @@ const struct codec *codec_for_content(const uint8_t *head, size_t len_bytes, con
 	return best;
 }
 
-int codec_open(struct bytes *bytes, const char *name, const struct codec_limits *limits, struct codec_image **ret_image, struct err *err)
+int codec_open(struct bytes *bytes, const char *name, const struct codec_limits *limits, struct codec_image **ret_image,
+	       struct err *err)
 {
 	uint8_t head[HEAD_BYTES] = {0};
 	ssize_t got = bytes_read(bytes, head, sizeof head, 0, err);
@@ -178,7 +180,8 @@ int codec_open(struct bytes *bytes, const char *name, const struct codec_limits 
 		return err_set(err, -EIO, "the file is empty");
 	const struct codec *codec = codec_for_content(head, (size_t)got, extension_of(name));
 	if (!codec)
-		return err_set(err, -EIO, "not an image: starts with the bytes %02x %02x %02x %02x", head[0], head[1], head[2], head[3]);
+		return err_set(err, -EIO, "not an image: starts with the bytes %02x %02x %02x %02x", head[0], head[1], head[2],
+			       head[3]);
 	return codec->open(bytes, limits, ret_image, err);
 }
 

@@ -35,10 +35,10 @@ static inline unsigned sample_size_bytes(enum sample_type type)
 
 /* One stored plane: the samples that the file holds. A 1, 2 or 4 bit sample is stored as U8 with its own divisor. */
 struct codec_plane {
-	uint8_t type;             /* enum sample_type */
-	uint8_t bit_depth;        /* bits of a stored sample in the file: 1, 2, 4, 8, 16, 32 */
-	uint8_t significant_bits; /* of these, how many carry information (sBIT), else bit_depth */
-	uint32_t divisor;         /* pixels = value / divisor (2^n - 1); 0: the value itself (floats, EXR uint) */
+	uint8_t type;                  /* enum sample_type */
+	uint8_t bit_depth;             /* bits of a stored sample in the file: 1, 2, 4, 8, 16, 32 */
+	uint8_t significant_bits;      /* of these, how many carry information (sBIT), else bit_depth */
+	uint32_t divisor;              /* pixels = value / divisor (2^n - 1); 0: the value itself (floats, EXR uint) */
 	uint32_t xsampling, ysampling; /* 1, or EXR's subsampling: one sample for every xsampling x ysampling pixels */
 };
 
@@ -50,8 +50,8 @@ enum codec_origin {
 };
 
 struct codec_channel {
-	const char *name; /* "R" "G" "B" "A" "Y" "C" "M" "K" ... or the EXR channel name verbatim; NUL-terminated, any bytes */
-	uint8_t origin;   /* enum codec_origin */
+	const char *name;  /* "R" "G" "B" "A" "Y" "C" "M" "K" ... or the EXR channel name verbatim; NUL-terminated, any bytes */
+	uint8_t origin;    /* enum codec_origin */
 	uint8_t component; /* ORIGIN_PALETTE: 0..3 = R G B A */
 	uint16_t plane;    /* index in planes[]; 0 for PALETTE and KEY */
 };
@@ -71,7 +71,9 @@ struct codec_level {
 	uint32_t nchunks_x, nchunks_y;
 };
 
-struct codec_box { int32_t min_x, min_y, max_x, max_y; }; /* inclusive, as OpenEXR's box2i */
+struct codec_box {
+	int32_t min_x, min_y, max_x, max_y;
+}; /* inclusive, as OpenEXR's box2i */
 
 /* ---- facts for meta.json ---- */
 
@@ -87,7 +89,15 @@ struct codec_color {
 	const char *source;       /* which field said so: "sRGB" "cICP" "iCCP" "gAMA" "EXIF" "OpenEXR default" "none" ... */
 };
 
-enum codec_attribute_type { ATTRIBUTE_TEXT, ATTRIBUTE_TEXTS, ATTRIBUTE_INTS, ATTRIBUTE_FLOATS, ATTRIBUTE_DOUBLES, ATTRIBUTE_BYTES, ATTRIBUTE_BOOL };
+enum codec_attribute_type {
+	ATTRIBUTE_TEXT,
+	ATTRIBUTE_TEXTS,
+	ATTRIBUTE_INTS,
+	ATTRIBUTE_FLOATS,
+	ATTRIBUTE_DOUBLES,
+	ATTRIBUTE_BYTES,
+	ATTRIBUTE_BOOL
+};
 
 /* One header attribute, name verbatim. group is the object below "attributes" that it stands in: "png" "exif" "jpeg"
  * "openexr" "tiff". A count of 1 is shown as a scalar, except TEXTS and where `list` is set. */
@@ -97,12 +107,12 @@ struct codec_attribute {
 	bool list;
 	size_t count; /* elements; for TEXT and BYTES bytes */
 	union {
-		const char *text;          /* TEXT: count bytes, any bytes, NUL behind */
-		const char *const *texts;  /* TEXTS: NUL-terminated */
-		const int64_t *ints;       /* INTS, BOOL (one) */
-		const float *floats;       /* FLOATS: printed so that the float32 reads back the same */
+		const char *text;         /* TEXT: count bytes, any bytes, NUL behind */
+		const char *const *texts; /* TEXTS: NUL-terminated */
+		const int64_t *ints;      /* INTS, BOOL (one) */
+		const float *floats;      /* FLOATS: printed so that the float32 reads back the same */
 		const double *doubles;
-		const void *bytes;         /* BYTES: shown as {"nbytes": count} and, up to 64, "hex" */
+		const void *bytes; /* BYTES: shown as {"nbytes": count} and, up to 64, "hex" */
 	};
 };
 
@@ -137,22 +147,22 @@ struct codec_part {
 	uint8_t alpha;                                /* enum codec_alpha, for the channel named "A" */
 	struct codec_color color;
 	/* palette and tRNS */
-	uint32_t npalette;          /* 0: no palette; else 1..256, and every stored index is below it (checked at decode) */
-	uint8_t (*palette)[4];      /* R, G, B, A; 255 where tRNS has no entry */
-	uint32_t key[3];            /* ORIGIN_KEY: the stored value of each plane that means transparent */
+	uint32_t npalette;     /* 0: no palette; else 1..256, and every stored index is below it (checked at decode) */
+	uint8_t (*palette)[4]; /* R, G, B, A; 255 where tRNS has no entry */
+	uint32_t key[3];       /* ORIGIN_KEY: the stored value of each plane that means transparent */
 	size_t nattributes;
 	struct codec_attribute *attributes;
 };
 
 struct codec_header {
-	const char *random_access;  /* "tile" "scanline" "whole": the smallest unit that decodes alone (forward-only is "whole") */
-	uint32_t nparts, nframes;   /* nframes: images of an animation or a multi-image file; 1 for all others */
+	const char *random_access; /* "tile" "scanline" "whole": the smallest unit that decodes alone (forward-only is "whole") */
+	uint32_t nparts, nframes;  /* nframes: images of an animation or a multi-image file; 1 for all others */
 	struct codec_part *parts;
-	uint8_t orientation;        /* EXIF 1..8, 0 where not told */
+	uint8_t orientation;               /* EXIF 1..8, 0 where not told */
 	double resolution_x, resolution_y; /* pixels per metre, 0 where not told */
 	size_t nblobs, nwarnings;
 	struct codec_blob *blobs;
-	const char **warnings;      /* what was ignored, in words: "the tEXt chunk at byte 41 has a bad CRC: ignored" */
+	const char **warnings; /* what was ignored, in words: "the tEXt chunk at byte 41 has a bad CRC: ignored" */
 };
 
 /* ---- the codec ---- */
@@ -170,16 +180,16 @@ struct codec_cursor; /* a forward decoder's state, private to the codec */
 /* The start of each codec's own image object. Immutable after open. */
 struct codec_image {
 	const struct codec *codec;
-	struct bytes *bytes;  /* one reference, held by the image */
-	struct arena arena;   /* the memory of the header */
+	struct bytes *bytes; /* one reference, held by the image */
+	struct arena arena;  /* the memory of the header */
 	struct codec_header header;
 };
 
 struct codec {
-	const char *name;       /* "png": meta.json's format */
+	const char *name; /* "png": meta.json's format */
 	const char *mime_type;
 	const char *extensions; /* lower case, separated by blanks: "jpg jpeg jpe jfif" */
-	const char *decoder;    /* library and version for meta.json's source.decoder: "libpng 1.6.39"; from the headers built with */
+	const char *decoder; /* library and version for meta.json's source.decoder: "libpng 1.6.39"; from the headers built with */
 
 	/* How sure it is that these first bytes (up to 64, fewer in a short file) are its format: 0 no, 100 a full magic
 	 * number. Reads nothing else. */
@@ -199,8 +209,8 @@ struct codec {
 	 * ACCESS_FORWARD: *cursor is NULL for chunk 0 (the codec makes one) and then stays with the caller; chunks come in
 	 * order, one thread at a time for each cursor; cursors are independent of each other. After an error the cursor may
 	 * only be freed. dst of a failed decode holds nothing that may be shown. */
-	int (*decode)(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx, uint32_t cy,
-		      void *dst, struct err *err);
+	int (*decode)(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx,
+		      uint32_t cy, void *dst, struct err *err);
 	void (*cursor_free)(struct codec_cursor *cursor); /* NULL is fine */
 };
 
@@ -246,7 +256,8 @@ const struct codec *codec_for_name(const char *name);
 
 /* Chooses the codec by content and opens. name (may be NULL) breaks ties. The result is closed by codec_close().
  * -EIO where the content is no image that this build knows, with words that say what it starts with. */
-int codec_open(struct bytes *bytes, const char *name, const struct codec_limits *limits, struct codec_image **ret_image, struct err *err);
+int codec_open(struct bytes *bytes, const char *name, const struct codec_limits *limits, struct codec_image **ret_image,
+	       struct err *err);
 void codec_close(struct codec_image *image); /* NULL is fine */
 
 #endif

@@ -8,6 +8,7 @@
  *	exr_decode.c     one chunk -> planes: decode()
  *	exr_zip.c        ZIP, ZIPS and RLE
  *	exr_wrap.c       a chunk as a whole little OpenEXR file, for the library
+ *	exr_dwa.c        the sizes in DWAA and DWAB data
  *	exr_imf.cpp      all other compressions, by the OpenEXR C++ library
  *
  * The library never sees the file's own header, offset tables or chunk headers: these are parsed and checked here, and
@@ -96,7 +97,7 @@ int exr_part_make(struct exr_image *image, const struct exr_attributes *attribut
 
 /* One chunk, found and checked against the file: its header says what was asked for, its data lie within the file. */
 struct exr_chunk {
-	uint32_t part, level;
+	uint32_t part, level, cx, cy;
 	struct codec_chunk_layout layout;
 	uint64_t data_offset;
 	uint32_t packed_bytes, unpacked_bytes; /* packed == unpacked: stored as it is, whatever the compression */
@@ -105,6 +106,10 @@ struct exr_chunk {
 /* Finds chunk (cx, cy). 0, or -EIO with words that name the chunk. Any thread. */
 int exr_chunk_find(struct exr_image *image, uint32_t part, uint32_t level, uint32_t cx, uint32_t cy, struct exr_chunk *ret_chunk,
 		   struct err *err);
+
+/* "rows 16 to 31", "tile 3, 0 of level 2", with the part where there are several. Returns words. */
+enum { EXR_WORDS_BYTES = 96 };
+const char *exr_chunk_words(const struct exr_image *image, const struct exr_chunk *chunk, char words[EXR_WORDS_BYTES]);
 
 int exr_check(struct codec_image *image, struct err *err);
 int exr_decode(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx, uint32_t cy,
@@ -117,6 +122,10 @@ int exr_rle_expand(const void *packed, size_t packed_bytes, uint8_t *dst, size_t
 
 /* dst[2i] = even[i], dst[2i+1] = odd[i], len_bytes bytes in all (even). */
 void exr_zip_interleave(uint8_t *dst, const uint8_t *even, const uint8_t *odd, size_t len_bytes);
+
+/* Whether DWAA or DWAB data say of themselves what the chunk's planes need: 0 or -EIO. */
+int exr_dwa_check(const struct codec_part *part, const struct codec_plane_layout *planes, const uint8_t *packed,
+		  size_t packed_bytes, struct err *err);
 
 /* A chunk as an OpenEXR file of one part and, but for odd subsampling, one chunk: size of, and the bytes before, its
  * packed data. The file's data window starts at (0, 0) and is the chunk's. */

@@ -188,18 +188,19 @@ static int get_offsets(struct exr_image *image, const uint64_t **ret_offsets, st
 
 /* ---- one chunk ---- */
 
-/* "rows 16 to 31", "tile 3, 0 of level 2", with the part where there are several. */
-static const char *chunk_words(const struct exr_image *image, const struct exr_chunk *chunk, uint32_t cx, uint32_t cy,
-			       char words[96])
+const char *exr_chunk_words(const struct exr_image *image, const struct exr_chunk *chunk, char words[EXR_WORDS_BYTES])
 {
+	const struct codec_chunk_layout *layout = &chunk->layout;
 	int n = 0;
 	if (image->image.header.nparts > 1)
-		n = snprintf(words, 96, "part %" PRIu32 ", ", chunk->part);
+		n = snprintf(words, EXR_WORDS_BYTES, "part %" PRIu32 ", ", chunk->part);
+	size_t room = (size_t)(EXR_WORDS_BYTES - n);
 	if (is_tiled(&image->parts[chunk->part]))
-		snprintf(words + n, (size_t)(96 - n), "tile %" PRIu32 ", %" PRIu32 " of level %" PRIu32, cx, cy, chunk->level);
+		snprintf(words + n, room, "tile %" PRIu32 ", %" PRIu32 " of level %" PRIu32, chunk->cx, chunk->cy, chunk->level);
+	else if (layout->height == 1)
+		snprintf(words + n, room, "row %" PRIu32, layout->y);
 	else
-		snprintf(words + n, (size_t)(96 - n), "rows %" PRIu32 " to %" PRIu32, chunk->layout.y,
-			 chunk->layout.y + chunk->layout.height - 1);
+		snprintf(words + n, room, "rows %" PRIu32 " to %" PRIu32, layout->y, layout->y + layout->height - 1);
 	return words;
 }
 
@@ -250,15 +251,14 @@ static const char *judge_leader(const struct exr_image *image, const struct lead
 	return NULL;
 }
 
-static int read_leader(struct exr_image *image, uint64_t offset, uint32_t index, uint32_t cx, uint32_t cy, struct exr_chunk *chunk,
-		       struct err *err)
+static int read_leader(struct exr_image *image, uint64_t offset, uint32_t index, struct exr_chunk *chunk, struct err *err)
 {
 	uint8_t raw[LEADER_MAX_BYTES];
 	struct leader leader;
-	char words[96];
+	char words[EXR_WORDS_BYTES];
 	if (!offset)
 		return err_set(err, -EIO, "%s: missing, its entry of the offset table leads nowhere",
-			       chunk_words(image, chunk, cx, cy, words));
+			       exr_chunk_words(image, chunk, words));
 	ssize_t got = bytes_read(image->image.bytes, raw, sizeof raw, offset, err);
 	if (got < 0)
 		return (int)got;
@@ -266,7 +266,7 @@ static int read_leader(struct exr_image *image, uint64_t offset, uint32_t index,
 	if (parse_leader(image, raw, (size_t)got, &leader))
 		wrong = judge_leader(image, &leader, offset, index, chunk);
 	if (wrong)
-		return err_set(err, -EIO, "%s, at byte %" PRIu64 ": %s", chunk_words(image, chunk, cx, cy, words), offset, wrong);
+		return err_set(err, -EIO, "%s, at byte %" PRIu64 ": %s", exr_chunk_words(image, chunk, words), offset, wrong);
 	return 0;
 }
 
@@ -279,11 +279,11 @@ int exr_chunk_find(struct exr_image *image, uint32_t part, uint32_t level, uint3
 	int rc = get_offsets(image, &offsets, err);
 	if (rc)
 		return rc;
-	struct exr_chunk chunk = {.part = part, .level = level};
+	struct exr_chunk chunk = {.part = part, .level = level, .cx = cx, .cy = cy};
 	uint32_t index = exr->level_chunk0[level] + cy * described->levels[level].nchunks_x + cx;
 	codec_chunk_layout(described, level, cx, cy, &chunk.layout, NULL);
 	chunk.unpacked_bytes = count_bytes(described, &chunk.layout);
-	rc = read_leader(image, offsets[exr->chunk0 + index], index, cx, cy, &chunk, err);
+	rc = read_leader(image, offsets[exr->chunk0 + index], index, &chunk, err);
 	if (!rc)
 		*ret_chunk = chunk;
 	return rc;

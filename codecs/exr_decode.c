@@ -79,6 +79,12 @@ static int decode_imf(const struct job *job)
 {
 	static const int types[] = {[SAMPLE_U32] = 0, [SAMPLE_F16] = 1, [SAMPLE_F32] = 2};
 	const struct codec_part *part = job->part;
+	uint8_t compression = job->image->parts[job->chunk.part].compression;
+	if (compression >= COMPRESSION_DWAA) {
+		int rc = exr_dwa_check(part, job->planes, job->file + job->wrap_bytes, job->chunk.packed_bytes, job->err);
+		if (rc)
+			return rc;
+	}
 	uint32_t first = exr_wrap_is_whole(job->image, &job->chunk) ? job->chunk.layout.y : 0;
 	struct exr_imf_slice *slices = malloc(part->nplanes * sizeof *slices);
 	if (!slices)
@@ -176,6 +182,6 @@ int exr_decode(struct codec_image *image, struct codec_cursor **cursor, uint32_t
 		free(planes);
 	if (!rc)
 		return 0;
-	return err_set(err, rc, "chunk %" PRIu32 ", %" PRIu32 " of level %" PRIu32 " (part %" PRIu32 ", %s): %s", cx, cy, level,
-		       part, job.part->compression, cause.text);
+	char words[EXR_WORDS_BYTES];
+	return err_set(err, rc, "%s (%s): %s", exr_chunk_words(job.image, &job.chunk, words), job.part->compression, cause.text);
 }

@@ -101,12 +101,12 @@ static int take_value(struct walk *walk, const char *name, uint32_t len_bytes, s
 		walk->offset += len_bytes;
 		return 0;
 	}
-	if (len_bytes > walk->value_room) {
-		uint8_t *larger = realloc(walk->value, len_bytes);
+	if (len_bytes >= walk->value_room) {
+		uint8_t *larger = realloc(walk->value, (size_t)len_bytes + 1);
 		if (!larger)
 			return err_set(walk->err, -ENOMEM, "no memory for an attribute of %" PRIu32 " bytes", len_bytes);
 		walk->value = larger;
-		walk->value_room = len_bytes;
+		walk->value_room = (size_t)len_bytes + 1;
 	}
 	return take(walk, walk->value, len_bytes);
 }

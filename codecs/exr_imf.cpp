@@ -17,6 +17,7 @@
 #include <new>
 
 #include <ImfFrameBuffer.h>
+#include <ImfHuf.h>
 #include <ImfIO.h>
 #include <ImfInputFile.h>
 #include <ImfTiledInputFile.h>
@@ -79,6 +80,27 @@ void decode(const void *file, std::size_t len_bytes, int tiled, int first, int l
 	}
 }
 
+/* The library's words without its own "Error reading pixel data from image file "chunk". ". */
+const char *own_words(const char *words)
+{
+	const char *name = std::strstr(words, "\"chunk\". ");
+	return name ? name + 9 : words;
+}
+
+/* The exception under way as an error. */
+int rethrow(struct err *err)
+{
+	try {
+		throw;
+	} catch (const std::bad_alloc &) {
+		return err_set(err, -ENOMEM, "no memory for a chunk");
+	} catch (const std::exception &e) {
+		return err_set(err, -EIO, "%s", own_words(e.what()));
+	} catch (...) {
+		return err_set(err, -EIO, "the chunk's data are damaged");
+	}
+}
+
 } // namespace
 
 extern "C" int exr_imf_decode(const void *file, size_t len_bytes, int tiled, int first, int last,
@@ -87,11 +109,18 @@ extern "C" int exr_imf_decode(const void *file, size_t len_bytes, int tiled, int
 	try {
 		decode(file, len_bytes, tiled, first, last, make_frame(slices, nslices));
 		return 0;
-	} catch (const std::bad_alloc &) {
-		return err_set(err, -ENOMEM, "no memory for a chunk");
-	} catch (const std::exception &e) {
-		return err_set(err, -EIO, "%s", e.what());
 	} catch (...) {
-		return err_set(err, -EIO, "the chunk's data are damaged");
+		return rethrow(err);
+	}
+}
+
+extern "C" int exr_imf_unhuffman(const void *packed, size_t packed_bytes, unsigned short *values, size_t count, struct err *err)
+{
+	try {
+		Imf::hufUncompress(static_cast<const char *>(packed), static_cast<int>(packed_bytes), values,
+				   static_cast<int>(count));
+		return 0;
+	} catch (...) {
+		return rethrow(err);
 	}
 }

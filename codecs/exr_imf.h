@@ -24,6 +24,9 @@ struct exr_imf_slice {
 int exr_imf_decode(const void *file, size_t len_bytes, int tiled, int first, int last, const struct exr_imf_slice *slices,
 		   size_t nslices, struct err *err);
 
+/* Undoes the Huffman coding of PIZ and DWA: exactly count values, or -EIO. */
+int exr_imf_unhuffman(const void *packed, size_t packed_bytes, unsigned short *values, size_t count, struct err *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,6 +1,7 @@
 /* png_file.h - what the parts of the PNG codec share; only codecs/png*.c include it.
  *
- *	png.c         the codec: open, check, close
+ *	png.c         the codec: open, close
+ *	png_check.c   the codec's check
  *	png_chunk.c   the chunk structure of the file
  *	png_meta.c    ancillary chunks -> header
  *	png_text.c    text chunks and what is compressed in ancillary chunks
@@ -56,6 +57,8 @@ static inline unsigned png_pixel_bits(const struct png_file *file)
 	static const uint8_t samples[] = {1, 0, 3, 1, 2, 0, 4};
 	return (unsigned)samples[file->color_type] * file->depth;
 }
+
+int png_check(struct codec_image *image, struct err *err); /* png_check.c */
 
 /* ---- png_chunk.c ---- */
 

@@ -17,7 +17,7 @@
 
 enum { MAX_CHUNK_BYTES = 8 << 20, BUDGET_BYTES = 32 << 20, MAX_UNKNOWN = 64 };
 
-/* Where a chunk may stand (PNG 5.6, tables 7 and 8). */
+/* Where a chunk may stand (PNG 5.6). */
 enum { ONCE = 1, BEFORE_PALETTE = 2, BEFORE_DATA = 4, AFTER_PALETTE = 8, SILENT = 16 };
 
 typedef bool take_chunk(struct png_meta *meta, const uint8_t *data, size_t len_bytes);

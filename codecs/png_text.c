@@ -194,8 +194,8 @@ bool png_icc(struct png_meta *meta, const uint8_t *data, size_t len_bytes)
 	if (!key_bytes || len_bytes < key_bytes + 2 || data[key_bytes + 1] != 0)
 		return false;
 	uint8_t *profile = inflate_data(meta, "iCCP", data + key_bytes + 2, len_bytes - key_bytes - 2, &got);
-	bool fits = profile && icc_fits(meta, profile, got);
-	if (fits) {
+	bool fits = !profile || icc_fits(meta, profile, got);
+	if (profile && fits) {
 		char name[2 * MAX_KEYWORD_BYTES + 1];
 		latin1_to_utf8(name, data, key_bytes);
 		header_add_text(meta->builder, "png", "iCCP", name);

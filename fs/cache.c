@@ -17,18 +17,18 @@ struct chunk {
 	struct chunk_key key;
 	enum cache_state state; /* FILLING, READY or FAILED */
 	unsigned pins;
-	bool doomed;                    /* failed for want of memory: forgotten with the last pin, so that it can be tried again */
+	bool doomed; /* failed for want of memory: forgotten with the last pin, so that it can be tried again */
 	struct chunk *bucket_next;
 	struct chunk *group_next, **group_link;
-	struct chunk *newer, *older;    /* the eviction list, only while READY and unpinned */
+	struct chunk *newer, *older; /* the eviction list, only while READY and unpinned */
 	void *data;
 	size_t len_bytes;
-	struct err *err;                /* FAILED; NULL: out of memory */
+	struct err *err; /* FAILED; NULL: out of memory */
 };
 
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t changed;         /* some chunk left FILLING */
+	pthread_cond_t changed; /* some chunk left FILLING */
 	struct chunk **buckets;
 	size_t nbuckets, nchunks;
 	struct chunk *newest, *oldest;

@@ -174,9 +174,10 @@ static void draw_progress(struct check *check)
 	double seconds = (double)(pool_now_ns() - check->start_ns) / 1e9;
 	double part = check->total_bytes ? (double)check->done_bytes / (double)check->total_bytes : 1;
 	int filled = (int)(part * WIDTH);
-	fprintf(stderr, "\r[%.*s%.*s] %zu/%zu files  %.1f MB/s  %.0f s left  %zu damaged \033[K", filled, "##############################",
-		WIDTH - filled, "..............................", check->done, check->count,
-		seconds > 0 ? (double)check->done_bytes / 1e6 / seconds : 0, part > 0 ? seconds / part * (1 - part) : 0, check->damaged);
+	fprintf(stderr, "\r[%.*s%.*s] %zu/%zu files  %.1f MB/s  %.0f s left  %zu damaged \033[K", filled,
+		"##############################", WIDTH - filled, "..............................", check->done, check->count,
+		seconds > 0 ? (double)check->done_bytes / 1e6 / seconds : 0, part > 0 ? seconds / part * (1 - part) : 0,
+		check->damaged);
 	fflush(stderr);
 }
 

@@ -8,16 +8,16 @@
 enum verify { VERIFY_OFF, VERIFY_OPEN, VERIFY_FULL };
 
 struct config {
-	const char *source;       /* absolute path */
-	uint64_t cache_bytes;     /* budget of decoded samples */
+	const char *source;   /* absolute path */
+	uint64_t cache_bytes; /* budget of decoded samples */
 	uint64_t max_pixels, max_entry_bytes;
-	unsigned threads;         /* decode threads */
+	unsigned threads; /* decode threads */
 	enum verify verify;
 	bool immutable, follow_symlinks;
-	bool shared;              /* allow_other or allow_root: sources' own read permissions are kept */
-	const char *encoding;     /* iconv name, NULL: CP437 */
-	unsigned readahead_kib;   /* 0: the kernel's default */
-	double timeout_s;         /* of names and attributes that may change */
+	bool shared;            /* allow_other or allow_root: sources' own read permissions are kept */
+	const char *encoding;   /* iconv name, NULL: CP437 */
+	unsigned readahead_kib; /* 0: the kernel's default */
+	double timeout_s;       /* of names and attributes that may change */
 };
 extern struct config config;
 

@@ -15,9 +15,9 @@ struct file {
 	struct bytes bytes;
 	int root_fd;
 	struct file_id id;
-	int fd;                      /* -1: not open */
-	unsigned readers;            /* reads under way on fd */
-	struct file *newer, *older;  /* the list of open descriptors without readers */
+	int fd;                     /* -1: not open */
+	unsigned readers;           /* reads under way on fd */
+	struct file *newer, *older; /* the list of open descriptors without readers */
 	char path[];
 };
 

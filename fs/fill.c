@@ -20,7 +20,8 @@ static uint64_t chunk_len_bytes(const struct image *image, struct chunk_key key)
 }
 
 /* Decodes one chunk into a new buffer; NULL with words. */
-static void *decode_chunk(struct image *image, struct codec_cursor **cursor, struct chunk_key key, size_t len_bytes, struct err *err)
+static void *decode_chunk(struct image *image, struct codec_cursor **cursor, struct chunk_key key, size_t len_bytes,
+			  struct err *err)
 {
 	void *data = cache_alloc(len_bytes);
 	if (!data) {
@@ -102,7 +103,8 @@ void fill_free_cursor(struct image *image)
 
 static bool known_to_fail(const struct image *image, struct chunk_key key)
 {
-	return image->fill_err.code && key.part == image->fill_err_part && key.level == image->fill_err_level && key.cy >= image->fill_err_row;
+	return image->fill_err.code && key.part == image->fill_err_part && key.level == image->fill_err_level &&
+	       key.cy >= image->fill_err_row;
 }
 
 /* The pending chunk to go for: in the cursor's part and level, the topmost. Lock held, list not empty. */

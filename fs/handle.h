@@ -15,8 +15,8 @@ enum handle_kind { HANDLE_ARRAY, HANDLE_TEXT, HANDLE_BYTES, HANDLE_HOST };
 struct handle {
 	enum handle_kind kind;
 	uint64_t size_bytes;
-	bool changing;    /* the text is another one at each open: the kernel must not keep its pages */
-	bool keep_cache;  /* pages that the kernel has are still right */
+	bool changing;                /* the text is another one at each open: the kernel must not keep its pages */
+	bool keep_cache;              /* pages that the kernel has are still right */
 	struct target target;         /* ARRAY: what it shows, in use */
 	struct view *view;            /* ARRAY */
 	struct image_pattern pattern; /* ARRAY */

@@ -186,7 +186,8 @@ static void image_open(struct image *image, const struct image_spec *spec)
 		status_report(image->path, err.code, "header", err.text);
 	pthread_mutex_lock(&table.lock);
 	image->header_err = err;
-	image->header_bytes = sizeof *image + strlen(image->path) + (image->codec_image ? image->codec_image->arena.used_bytes + 4096 : 0);
+	image->header_bytes =
+		sizeof *image + strlen(image->path) + (image->codec_image ? image->codec_image->arena.used_bytes + 4096 : 0);
 	image->opening = false;
 	pthread_cond_broadcast(&table.opened);
 	pthread_mutex_unlock(&table.lock);
@@ -251,7 +252,8 @@ void image_unref(struct image *image)
 	}
 	idle_add(image);
 	/* an encrypted entry stays one */
-	if (!image->header_err.code || !is_passing(image->header_err.code) || (image->archive && image->header_err.code == -EACCES)) {
+	if (!image->header_err.code || !is_passing(image->header_err.code) ||
+	    (image->archive && image->header_err.code == -EACCES)) {
 		table_shrink_unlock();
 		return;
 	}

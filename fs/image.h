@@ -19,7 +19,7 @@
 
 /* Where an image's bytes are: an archive's entry, or a host file where archive is NULL. All pointers are borrowed. */
 struct image_spec {
-	const char *path;   /* relative to the mount's root: for messages; its extension breaks ties between codecs */
+	const char *path; /* relative to the mount's root: for messages; its extension breaks ties between codecs */
 	struct archive *archive;
 	uint64_t archive_serial; /* unique for each opened archive */
 	uint32_t entry;
@@ -30,8 +30,8 @@ struct image_spec {
 
 struct image;
 
-int image_start(void);  /* 0 or -ENOMEM; after cache_start and pool_start */
-void image_stop(void);  /* forgets all images; none may be in use */
+int image_start(void); /* 0 or -ENOMEM; after cache_start and pool_start */
+void image_stop(void); /* forgets all images; none may be in use */
 
 /* The image, its header parsed; one reference. Fails with the header's error (remembered: the file isn't parsed again). */
 int image_get(const struct image_spec *spec, struct image **ret_image, struct err *err);
@@ -67,13 +67,13 @@ struct image_reader {
 	struct view_source source; /* give this to view_read */
 	struct image *image;
 	uint32_t part, level;
-	struct image_pattern *pattern;        /* NULL: never decodes ahead */
-	bool (*give_up)(void *context);       /* NULL, or asked while waiting: true ends the wait with -EINTR */
+	struct image_pattern *pattern;  /* NULL: never decodes ahead */
+	bool (*give_up)(void *context); /* NULL, or asked while waiting: true ends the wait with -EINTR */
 	void *give_up_context;
 	struct chunk **pinned;
 	size_t npinned, pinned_room;
-	uint32_t want[4];                     /* cx0, cy0, cx1, cy1 */
-	uint64_t started;                     /* how many chunks of the wanted range were started */
+	uint32_t want[4]; /* cx0, cy0, cx1, cy1 */
+	uint64_t started; /* how many chunks of the wanted range were started */
 };
 void image_reader_init(struct image_reader *reader, struct image *image, uint32_t part, uint32_t level);
 void image_reader_end(struct image_reader *reader); /* unpins what is left, frees */

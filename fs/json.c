@@ -28,8 +28,8 @@ static void put(struct json *json, const char *text, size_t len)
 		size_t room = json->room_bytes ? json->room_bytes : FIRST_ROOM;
 		while (room - json->len_bytes < len && room < SIZE_MAX / 2)
 			room *= 2;
-		char *grown = realloc(json->text, room);
-		if (!grown || room - json->len_bytes < len) {
+		char *grown = room - json->len_bytes < len ? NULL : realloc(json->text, room);
+		if (!grown) {
 			json->failed = true;
 			return;
 		}
@@ -54,6 +54,8 @@ static void put_newline(struct json *json)
 
 /* ---- strings ---- */
 
+static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+
 /* The length of the well-formed UTF-8 sequence at the start (RFC 3629), 0 where there is none. */
 static size_t sequence_length(const unsigned char *s, size_t len)
 {
@@ -70,6 +72,22 @@ static size_t sequence_length(const unsigned char *s, size_t len)
 	return overlong || surrogate || beyond ? 0 : n;
 }
 
+char *json_visible(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t len = strlen(text), n = 0;
+	char *visible = len < SIZE_MAX / 3 ? malloc(3 * len + 1) : NULL;
+	for (size_t i = 0, step; visible && i < len; i += step) {
+		size_t good = sequence_length(s + i, len - i);
+		step = good ? good : 1;
+		memcpy(visible + n, good ? text + i : replacement, good ? good : sizeof replacement - 1);
+		n += good ? good : sizeof replacement - 1;
+	}
+	if (visible)
+		visible[n] = 0;
+	return visible;
+}
+
 static void put_quoted(struct json *json, const char *text, size_t len)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -78,7 +96,7 @@ static void put_quoted(struct json *json, const char *text, size_t len)
 	for (size_t i = 0; i < len;) {
 		size_t n = sequence_length(s + i, len - i);
 		if (!n)
-			put_text(json, "\xef\xbf\xbd");
+			put_text(json, replacement);
 		else if (s[i] == '"' || s[i] == '\\')
 			put(json, (const char[]){'\\', (char)s[i]}, 2);
 		else if (s[i] == '\n')
@@ -118,10 +136,9 @@ static void open_scope(struct json *json, const char *key, const char *bracket)
 {
 	begin_value(json, key, true);
 	put_text(json, bracket);
-	if (json->depth == MAX_DEPTH) {
-		json->failed = true;
+	json->failed |= json->depth == MAX_DEPTH;
+	if (json->failed)
 		return;
-	}
 	json->depth++;
 	json->first |= (uint64_t)1 << json->depth;
 	json->broken &= ~((uint64_t)1 << json->depth);
@@ -129,6 +146,8 @@ static void open_scope(struct json *json, const char *key, const char *bracket)
 
 static void close_scope(struct json *json, const char *bracket)
 {
+	if (json->failed || json->depth == 0) /* failed: depth no longer counts */
+		return;
 	bool broken = json->broken & (uint64_t)1 << json->depth;
 	json->depth--;
 	if (broken)
@@ -206,7 +225,19 @@ static bool put_special(struct json *json, double value)
 	return true;
 }
 
-/* printf follows the locale's decimal point; pixfs never calls setlocale, so it is a dot. */
+/* text is what "%.*g" gave. Whole numbers get a ".0" and no exponent below 1e15, so that they are told from integers: readers
+ * such as Python's would lose the sign of -0. printf follows the locale's decimal point; pixfs never calls setlocale, so it
+ * is a dot. */
+static void put_number(struct json *json, const char *text, double value)
+{
+	char whole[32];
+	if (fabs(value) < 1e15 && value == trunc(value)) {
+		snprintf(whole, sizeof whole, "%.1f", value);
+		text = whole;
+	}
+	put_text(json, text);
+}
+
 void json_float(struct json *json, const char *key, float value)
 {
 	char text[40];
@@ -218,7 +249,7 @@ void json_float(struct json *json, const char *key, float value)
 		if (strtof(text, NULL) == value)
 			break;
 	}
-	put_text(json, text);
+	put_number(json, text, (double)value);
 }
 
 void json_double(struct json *json, const char *key, double value)
@@ -232,17 +263,17 @@ void json_double(struct json *json, const char *key, double value)
 		if (strtod(text, NULL) == value)
 			break;
 	}
-	put_text(json, text);
+	put_number(json, text, value);
 }
 
 int json_finish(struct json *json, char **ret_text, size_t *ret_len_bytes)
 {
-	put(json, "\n", 1);
+	put(json, "\n", 2); /* with its NUL */
 	if (json->failed) {
 		json_discard(json);
 		return -ENOMEM;
 	}
 	*ret_text = json->text;
-	*ret_len_bytes = json->len_bytes;
+	*ret_len_bytes = json->len_bytes - 1;
 	return 0;
 }

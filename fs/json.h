@@ -12,14 +12,15 @@ struct json {
 	char *text;
 	size_t len_bytes, room_bytes;
 	unsigned depth;
-	uint64_t first;   /* bit d: nothing was written yet at depth d */
-	uint64_t broken;  /* bit d: the scope at depth d is written over several lines */
-	bool after_key, failed;
-	bool compact;     /* true: one line; false: indented by two blanks a level */
+	uint64_t first;  /* bit d: nothing was written yet at depth d */
+	uint64_t broken; /* bit d: the scope at depth d is written over several lines */
+	bool failed;
+	bool compact; /* true: one line; false: indented by two blanks a level */
 };
 
 void json_init(struct json *json, bool compact);
-/* Ends the text with a newline; gives it (free with free()) and its length. 0 or -ENOMEM, and then nothing is given. */
+/* Ends the text with a newline; gives it (free with free(), a NUL behind it) and its length. 0 or -ENOMEM, and then nothing
+ * is given. */
 int json_finish(struct json *json, char **ret_text, size_t *ret_len_bytes);
 void json_discard(struct json *json);
 
@@ -36,5 +37,8 @@ void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
 void json_float(struct json *json, const char *key, float value);   /* the shortest text that reads back as the same float32 */
 void json_double(struct json *json, const char *key, double value); /* likewise for float64 */
+
+/* text as json_string shows it: invalid UTF-8 replaced. Two keys are the same where these are. To be freed; NULL: no memory. */
+char *json_visible(const char *text);
 
 #endif

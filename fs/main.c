@@ -13,11 +13,10 @@
 #include "mount.h"
 #include "walk.h"
 
-static const char usage[] =
-	"usage: pixfs SOURCE MOUNTPOINT [-f] [-d] [-o OPTION[,OPTION...]]\n"
-	"       pixfs check [--json] [-o OPTION[,OPTION...]] SOURCE...\n"
-	"       pixfs cat SOURCE PATH\n"
-	"       pixfs formats | --help | --version\n";
+static const char usage[] = "usage: pixfs SOURCE MOUNTPOINT [-f] [-d] [-o OPTION[,OPTION...]]\n"
+			    "       pixfs check [--json] [-o OPTION[,OPTION...]] SOURCE...\n"
+			    "       pixfs cat SOURCE PATH\n"
+			    "       pixfs formats | --help | --version\n";
 
 static const char help[] =
 	"\n"
@@ -46,18 +45,48 @@ struct options {
 	int noperands;
 };
 
-#define TEXT(name) {#name "=%s", offsetof(struct options, name), 0}
-#define FLAG(name) {#name, offsetof(struct options, name), 1}
+#define TEXT(name)                                                                                                                 \
+	{                                                                                                                          \
+#name "=%s", offsetof(struct options, name), 0                                                                     \
+	}
+/* FUSE_OPT_KEY narrows a constant, which clang warns of */
+#define KEY(text, key)                                                                                                             \
+	{                                                                                                                          \
+		text, UINT_MAX, key                                                                                                \
+	}
+#define FLAG(name)                                                                                                                 \
+	{                                                                                                                          \
+#name, offsetof(struct options, name), 1                                                                           \
+	}
 enum { KEY_FOREGROUND, KEY_DEBUG, KEY_SHARED, KEY_DROP };
 static const struct fuse_opt option_table[] = {
-	TEXT(cache_size), TEXT(threads), TEXT(verify), TEXT(max_pixels), TEXT(max_entry), TEXT(encoding), TEXT(readahead), TEXT(log),
-	TEXT(fsname), FLAG(immutable), FLAG(follow_symlinks),
-	FUSE_OPT_KEY("-f", KEY_FOREGROUND), FUSE_OPT_KEY("-d", KEY_DEBUG), FUSE_OPT_KEY("debug", KEY_DEBUG),
-	FUSE_OPT_KEY("allow_other", KEY_SHARED), FUSE_OPT_KEY("allow_root", KEY_SHARED),
-	FUSE_OPT_KEY("ro", KEY_DROP), FUSE_OPT_KEY("rw", KEY_DROP), FUSE_OPT_KEY("default_permissions", KEY_DROP),
-	FUSE_OPT_KEY("subtype=", KEY_DROP), FUSE_OPT_KEY("auto", KEY_DROP), FUSE_OPT_KEY("noauto", KEY_DROP),
-	FUSE_OPT_KEY("nofail", KEY_DROP), FUSE_OPT_KEY("_netdev", KEY_DROP), FUSE_OPT_KEY("user", KEY_DROP),
-	FUSE_OPT_KEY("x-", KEY_DROP), FUSE_OPT_END,
+	TEXT(cache_size),
+	TEXT(threads),
+	TEXT(verify),
+	TEXT(max_pixels),
+	TEXT(max_entry),
+	TEXT(encoding),
+	TEXT(readahead),
+	TEXT(log),
+	TEXT(fsname),
+	FLAG(immutable),
+	FLAG(follow_symlinks),
+	KEY("-f", KEY_FOREGROUND),
+	KEY("-d", KEY_DEBUG),
+	KEY("debug", KEY_DEBUG),
+	KEY("allow_other", KEY_SHARED),
+	KEY("allow_root", KEY_SHARED),
+	KEY("ro", KEY_DROP),
+	KEY("rw", KEY_DROP),
+	KEY("default_permissions", KEY_DROP),
+	KEY("subtype=", KEY_DROP),
+	KEY("auto", KEY_DROP),
+	KEY("noauto", KEY_DROP),
+	KEY("nofail", KEY_DROP),
+	KEY("_netdev", KEY_DROP),
+	KEY("user", KEY_DROP),
+	KEY("x-", KEY_DROP),
+	FUSE_OPT_END,
 };
 
 /* fuse_opt's answers: 0 taken, 1 kept for libfuse, -1 wrong. */
@@ -137,7 +166,8 @@ static bool take_config(const struct options *options)
 	config.follow_symlinks = options->follow_symlinks;
 	config.shared = options->shared;
 	config.encoding = options->encoding;
-	if (!take_size("cache_size", options->cache_size, &config.cache_bytes) || !take_size("threads", options->threads, &threads) ||
+	if (!take_size("cache_size", options->cache_size, &config.cache_bytes) ||
+	    !take_size("threads", options->threads, &threads) ||
 	    !take_size("max_pixels", options->max_pixels, &config.max_pixels) ||
 	    !take_size("max_entry", options->max_entry, &config.max_entry_bytes) ||
 	    !take_size("readahead", options->readahead, &readahead) || !take_verify(options->verify))

@@ -2,17 +2,16 @@
  * null where the file doesn't tell. Deterministic: only the header, the path and the source's own attributes go in. */
 #include "meta.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "json.h"
+#include "meta_attributes.h"
 #include "npy.h"
 #include "view.h"
 
-enum { SCHEMA_VERSION = 1, MAX_HEX_BYTES = 64, MAX_VIEWS = 32 };
+enum { SCHEMA_VERSION = 1, MAX_VIEWS = 32 };
 
 static const char *const type_name[] = {
 	[SAMPLE_U8] = "U8", [SAMPLE_U16] = "U16", [SAMPLE_U32] = "U32", [SAMPLE_F16] = "F16", [SAMPLE_F32] = "F32"};
@@ -167,8 +166,10 @@ static void put_color(struct json *json, const struct codec_color *color)
 
 static void put_alpha(struct json *json, const struct picture *picture)
 {
-	static const char *const modes[] = {[ALPHA_NONE] = "none", [ALPHA_STRAIGHT] = "straight",
-					    [ALPHA_PREMULTIPLIED] = "premultiplied", [ALPHA_UNKNOWN] = "unknown"};
+	static const char *const modes[] = {[ALPHA_NONE] = "none",
+					    [ALPHA_STRAIGHT] = "straight",
+					    [ALPHA_PREMULTIPLIED] = "premultiplied",
+					    [ALPHA_UNKNOWN] = "unknown"};
 	int64_t index = -1;
 	for (uint32_t i = 0; i < picture->nchannels && index < 0; i++)
 		if (strcmp(suffix_of(channel_of(picture, i)->name), "A") == 0)
@@ -264,103 +265,6 @@ static void put_contents(struct json *json, const struct picture *picture, const
 	json_end_array(json);
 }
 
-/* ---- attributes ---- */
-
-static void put_bytes(struct json *json, const char *key, const struct codec_attribute *attribute)
-{
-	const unsigned char *bytes = attribute->bytes;
-	char hex[2 * MAX_HEX_BYTES + 1] = "";
-	json_object(json, key);
-	json_uint(json, "nbytes", attribute->count);
-	for (size_t i = 0; attribute->count <= MAX_HEX_BYTES && i < attribute->count; i++)
-		snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
-	if (attribute->count <= MAX_HEX_BYTES)
-		json_string(json, "hex", hex);
-	json_end_object(json);
-}
-
-static void put_element(struct json *json, const char *key, const struct codec_attribute *attribute, size_t i)
-{
-	switch ((enum codec_attribute_type)attribute->type) {
-	case ATTRIBUTE_TEXTS:
-		json_string(json, key, attribute->texts[i]);
-		break;
-	case ATTRIBUTE_INTS:
-		json_int(json, key, attribute->ints[i]);
-		break;
-	case ATTRIBUTE_BOOL:
-		json_bool(json, key, attribute->ints[0] != 0);
-		break;
-	case ATTRIBUTE_FLOATS:
-		json_float(json, key, attribute->floats[i]);
-		break;
-	case ATTRIBUTE_DOUBLES:
-		json_double(json, key, attribute->doubles[i]);
-		break;
-	case ATTRIBUTE_TEXT:
-		json_string_n(json, key, attribute->text, attribute->count);
-		break;
-	case ATTRIBUTE_BYTES:
-		put_bytes(json, key, attribute);
-		break;
-	}
-}
-
-static void put_attribute(struct json *json, const char *key, const struct codec_attribute *attribute)
-{
-	bool whole = attribute->type == ATTRIBUTE_TEXT || attribute->type == ATTRIBUTE_BYTES || attribute->type == ATTRIBUTE_BOOL;
-	bool scalar = attribute->count == 1 && !attribute->list && attribute->type != ATTRIBUTE_TEXTS;
-	if (whole || scalar) {
-		put_element(json, key, attribute, 0);
-		return;
-	}
-	json_array(json, key);
-	for (size_t i = 0; i < attribute->count; i++)
-		put_element(json, NULL, attribute, i);
-	json_end_array(json);
-}
-
-/* By group, then name, then the file's order: attributes of one name stand behind each other. */
-static int compare_attributes(const void *a, const void *b)
-{
-	const struct codec_attribute *left = *(const struct codec_attribute *const *)a, *right = *(const struct codec_attribute *const *)b;
-	int order = strcmp(left->group, right->group);
-	order = order ? order : strcmp(left->name, right->name);
-	return order ? order : (left > right) - (left < right);
-}
-
-/* The second attribute of one name is called "name (2)". */
-static void put_attributes(struct json *json, const struct codec_part *part)
-{
-	const struct codec_attribute **sorted = calloc(part->nattributes + 1, sizeof *sorted);
-	json_object(json, "attributes");
-	for (size_t i = 0; sorted && i < part->nattributes; i++)
-		sorted[i] = &part->attributes[i];
-	if (sorted)
-		qsort(sorted, part->nattributes, sizeof(const struct codec_attribute *), compare_attributes);
-	else
-		json->failed = true;
-	const char *group = "", *name = "";
-	unsigned repeats = 1;
-	for (size_t i = 0; sorted && i < part->nattributes; i++) {
-		char numbered[320];
-		bool new_group = i == 0 || strcmp(sorted[i]->group, group) != 0;
-		if (new_group && i > 0)
-			json_end_object(json);
-		group = sorted[i]->group;
-		if (new_group)
-			json_object(json, group);
-		repeats = !new_group && strcmp(sorted[i]->name, name) == 0 ? repeats + 1 : 1;
-		name = sorted[i]->name;
-		snprintf(numbered, sizeof numbered, "%.300s (%u)", name, repeats);
-		put_attribute(json, repeats > 1 ? numbered : name, sorted[i]);
-	}
-	if (sorted && part->nattributes)
-		json_end_object(json);
-	json_end_object(json);
-	free(sorted);
-}
-
 /* ---- where it comes from ---- */
 
 static void put_source(struct json *json, const struct meta_source *source, const struct codec *codec)
@@ -401,7 +305,8 @@ static void put_warnings(struct json *json, const struct codec_header *header)
 }
 
 int meta_make(const struct picture *picture, const struct codec *codec, const struct pictures *pictures, int is_root,
-	      const struct meta_source *source, const struct meta_file *files, size_t nfiles, char **ret_text, size_t *ret_len_bytes)
+	      const struct meta_source *source, const struct meta_file *files, size_t nfiles, char **ret_text,
+	      size_t *ret_len_bytes)
 {
 	struct json json;
 	json_init(&json, false);
@@ -417,7 +322,7 @@ int meta_make(const struct picture *picture, const struct codec *codec, const st
 	put_geometry(&json, picture);
 	put_contents(&json, picture, pictures, is_root);
 	put_source(&json, source, codec);
-	put_attributes(&json, picture->part);
+	meta_put_attributes(&json, picture->part);
 	put_warnings(&json, picture->header);
 	put_files(&json, files, nfiles);
 	if (picture->part->unsupported) {

@@ -30,7 +30,7 @@ enum { MAX_FUSE_THREADS = 512, IDLE_FUSE_THREADS = 16 };
 
 static struct {
 	char mountpoint[4096];
-	int ready_fd;      /* the daemon's end of the pipe to its parent, -1 in the foreground */
+	int ready_fd; /* the daemon's end of the pipe to its parent, -1 in the foreground */
 	bool daemon;
 	FILE *log_file;
 } mounted = {.ready_fd = -1};
@@ -288,7 +288,8 @@ static struct fuse_session *make_session(const struct mount_options *options)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	char *text = NULL;
-	int len = asprintf(&text, "-o%s%sro,default_permissions,subtype=pixfs", options->fuse_options, *options->fuse_options ? "," : "");
+	int len = asprintf(&text, "-o%s%sro,default_permissions,subtype=pixfs", options->fuse_options,
+			   *options->fuse_options ? "," : "");
 	struct fuse_session *session = NULL;
 	if (len >= 0 && fuse_opt_add_arg(&args, "pixfs") == 0 && fuse_opt_add_arg(&args, text) == 0 &&
 	    (!options->debug || fuse_opt_add_arg(&args, "-d") == 0))

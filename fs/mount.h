@@ -7,10 +7,10 @@
 /* Exit codes of pixfs, one for each reason. */
 enum exit_code {
 	EXIT_OK,
-	EXIT_DAMAGED,         /* check: something is damaged; other commands: an unexpected failure */
+	EXIT_DAMAGED, /* check: something is damaged; other commands: an unexpected failure */
 	EXIT_USAGE,
 	EXIT_NO_SOURCE,
-	EXIT_BAD_SOURCE,      /* not a directory, archive or image */
+	EXIT_BAD_SOURCE, /* not a directory, archive or image */
 	EXIT_NO_MOUNTPOINT,
 	EXIT_BUSY_MOUNTPOINT,
 	EXIT_NO_FUSE,
@@ -21,7 +21,7 @@ struct mount_options {
 	bool foreground;
 	const char *fuse_options; /* for libfuse, separated by commas, "" for none */
 	bool debug;
-	const char *log_path;     /* NULL: stderr in the foreground, syslog as a daemon */
+	const char *log_path; /* NULL: stderr in the foreground, syslog as a daemon */
 };
 
 /* Mounts the tree that walk_start opened and serves it until it is unmounted. Messages go to stderr. */

@@ -16,6 +16,8 @@ static struct {
 	uint64_t next_serial;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER, .next_serial = 1};
 
+atomic_uint node_deep_archives;
+
 int node_start(void)
 {
 	table.nbuckets = FIRST_BUCKETS;
@@ -84,6 +86,8 @@ static void node_free(struct node *node)
 {
 	if (node->slot) {
 		archive_unref(node->slot->archive);
+		if (node->slot->is_deep)
+			atomic_fetch_sub(&node_deep_archives, 1);
 		pthread_mutex_destroy(&node->slot->lock);
 		free(node->slot);
 	}
@@ -165,7 +169,8 @@ static bool is_same(const struct node *node, const struct node_spec *spec)
 	if (node->kind != spec->kind || node->in_archive != spec->in_archive || node->index != spec->index)
 		return false;
 	if (node->kind == NODE_IMAGE || node->kind == NODE_ARCHIVE)
-		return file_id_equal(&node->id, &spec->id) && node->mode == spec->mode && node->uid == spec->uid && node->gid == spec->gid;
+		return file_id_equal(&node->id, &spec->id) && node->mode == spec->mode && node->uid == spec->uid &&
+		       node->gid == spec->gid;
 	return node->id.device == spec->id.device && node->id.inode == spec->id.inode;
 }
 
@@ -241,7 +246,8 @@ struct place node_from_id(uint64_t id, struct node *root)
 {
 	if (id == 1)
 		return (struct place){root, 0};
-	return (struct place){(struct node *)(uintptr_t)(id >> ROW_BITS << POINTER_ALIGN_BITS), (unsigned)(id & ((1u << ROW_BITS) - 1))};
+	return (struct place){(struct node *)(uintptr_t)(id >> ROW_BITS << POINTER_ALIGN_BITS),
+			      (unsigned)(id & ((1u << ROW_BITS) - 1))};
 }
 
 /* ---- paths ---- */

@@ -40,21 +40,25 @@ struct archive_slot {
 	pthread_mutex_t lock;
 	struct archive *archive; /* NULL until then, and where err says why there is none */
 	struct err err;
-	uint64_t serial;         /* unique in this process */
+	uint64_t serial; /* unique in this process */
+	bool is_deep;    /* counted in node_deep_archives */
 };
+
+/* Open archives that lie in an archive in an archive, or deeper. */
+extern atomic_uint node_deep_archives;
 
 struct node {
 	struct node *parent, *bucket_next;
 	uint64_t ino;
-	uint32_t refs;           /* the kernel's look-ups + children + open files; under the table's lock */
-	uint8_t kind;            /* enum node_kind */
-	uint8_t row;             /* the parent's row that this lies below: 0, or channels/ views/ layers/ mips/ */
+	uint32_t refs; /* the kernel's look-ups + children + open files; under the table's lock */
+	uint8_t kind;  /* enum node_kind */
+	uint8_t row;   /* the parent's row that this lies below: 0, or channels/ views/ layers/ mips/ */
 	bool current, in_archive;
-	atomic_bool checked;     /* a plain file in an archive: its CRC-32 was right */
-	uint32_t index;          /* in_archive: the entry; NODE_PICTURE: the layer or level */
-	uint32_t uid, gid;       /* on the host */
-	uint16_t mode;           /* st_mode of the source on the host */
-	struct file_id id;       /* on the host; of a NODE_FILE: the version last opened, under the table's lock */
+	atomic_bool checked;       /* a plain file in an archive: its CRC-32 was right */
+	uint32_t index;            /* in_archive: the entry; NODE_PICTURE: the layer or level */
+	uint32_t uid, gid;         /* on the host */
+	uint16_t mode;             /* st_mode of the source on the host */
+	struct file_id id;         /* on the host; of a NODE_FILE: the version last opened, under the table's lock */
 	struct archive_slot *slot; /* NODE_ARCHIVE */
 	char name[];
 };
@@ -66,7 +70,7 @@ struct node_spec {
 	uint32_t index;
 	struct file_id id;
 	uint32_t uid, gid, mode;
-	uint64_t ino_salt;       /* the host's inode number of the directory entry, else 0 */
+	uint64_t ino_salt; /* the host's inode number of the directory entry, else 0 */
 };
 
 struct place {

@@ -11,7 +11,7 @@ static const char *const descr[] = {
 void npy_header(enum sample_type dtype, uint32_t ndim, const uint64_t *shape, unsigned char header[NPY_HEADER_BYTES])
 {
 	static const unsigned char start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, NPY_HEADER_BYTES - 10, 0};
-	char text[NPY_HEADER_BYTES];
+	char text[160]; /* the longest: 51 + 4 x 20 digits + separators */
 	size_t len = (size_t)snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr[dtype]);
 	for (uint32_t i = 0; i < ndim; i++)
 		len += (size_t)snprintf(text + len, sizeof text - len, "%s%" PRIu64, i ? ", " : "", shape[i]);
@@ -19,6 +19,7 @@ void npy_header(enum sample_type dtype, uint32_t ndim, const uint64_t *shape, un
 	len += (size_t)snprintf(text + len, sizeof text - len, "%s), }", ndim == 1 ? "," : "");
 	memset(header, ' ', NPY_HEADER_BYTES);
 	memcpy(header, start, sizeof start);
-	memcpy(header + sizeof start, text, len);
+	/* what has fewer than 2^64 elements is far shorter than the header; anything else must not write behind it */
+	memcpy(header + sizeof start, text, len < NPY_HEADER_BYTES - 11 ? len : NPY_HEADER_BYTES - 11);
 	header[NPY_HEADER_BYTES - 1] = '\n';
 }

@@ -45,8 +45,8 @@ static void reply_err(fuse_req_t req, int rc)
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	(void)userdata;
-	const unsigned wanted[] = {FUSE_CAP_ASYNC_READ, FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_READDIRPLUS, FUSE_CAP_READDIRPLUS_AUTO,
-				   FUSE_CAP_AUTO_INVAL_DATA, FUSE_CAP_CACHE_SYMLINKS};
+	const unsigned wanted[] = {FUSE_CAP_ASYNC_READ,       FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_READDIRPLUS,
+				   FUSE_CAP_READDIRPLUS_AUTO, FUSE_CAP_AUTO_INVAL_DATA, FUSE_CAP_CACHE_SYMLINKS};
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
 		conn->want |= conn->capable & wanted[i];
 	conn->want &= ~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);

@@ -2,6 +2,7 @@
 #include "picture.h"
 
 #include <errno.h>
+#include <search.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,17 +13,29 @@ enum { MAX_NAME = 240, NAME_ROOM = 256 };
 
 /* ---- names ---- */
 
+/* Length without the UTF-8 sequence that the end may cut. */
+static size_t whole_length(const char *text, size_t len)
+{
+	size_t start = len;
+	while (start > 0 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
+		start--;
+	if (start > 0 && ((unsigned char)text[start - 1] & 0xc0) == 0xc0)
+		return start - 1;
+	return len; /* ASCII, or no UTF-8 at all */
+}
+
 void picture_encode_name(const char *name, char ret[256])
 {
+	const char *c = name;
 	size_t len = 0;
-	for (const char *c = name; *c && len + 3 <= MAX_NAME; c++) {
+	for (; *c && len + 3 <= MAX_NAME; c++) {
 		unsigned char byte = (unsigned char)*c;
 		if (byte == '/' || byte == '%' || byte < 0x20 || byte == 0x7f || (byte == '.' && c == name))
 			len += (size_t)snprintf(ret + len, 4, "%%%02X", byte);
 		else
 			ret[len++] = *c;
 	}
-	ret[len] = 0;
+	ret[*c ? whole_length(ret, len) : len] = 0;
 }
 
 static const char *suffix_of(const char *name)
@@ -86,7 +99,85 @@ static uint32_t choose(const struct codec_part *part, const char *const *names, 
 }
 
 static const char *const rgba_names[] = {"R", "G", "B", "A", NULL}, *const ya_names[] = {"Y", "A", NULL},
-				    *const cmyk_names[] = {"C", "M", "Y", "K", NULL};
+			 *const cmyk_names[] = {"C", "M", "Y", "K", NULL};
+
+/* ---- groups of channels ---- */
+
+/* The channels of a part in the order of their layers: equal prefixes behind each other, the layer whose channel comes first
+ * in the file in front, channels in the file's order. */
+struct grouped {
+	const char *prefix;
+	size_t len;
+	uint32_t channel, first; /* first: the smallest channel of the same prefix */
+};
+
+static int compare_prefix(const struct grouped *a, const struct grouped *b)
+{
+	size_t len = a->len < b->len ? a->len : b->len;
+	int order = memcmp(a->prefix, b->prefix, len);
+	return order ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+static int by_prefix(const void *left, const void *right)
+{
+	const struct grouped *a = left, *b = right;
+	int order = compare_prefix(a, b);
+	return order ? order : (a->channel > b->channel) - (a->channel < b->channel);
+}
+
+static int by_first(const void *left, const void *right)
+{
+	const struct grouped *a = left, *b = right;
+	int order = (a->first > b->first) - (a->first < b->first);
+	return order ? order : (a->channel > b->channel) - (a->channel < b->channel);
+}
+
+/* One entry a channel; NULL: no memory. Sorted, not searched: a hostile file has many thousand channels. */
+static struct grouped *group_channels(const struct codec_part *part)
+{
+	struct grouped *grouped = calloc(part->nchannels, sizeof *grouped);
+	if (!grouped)
+		return NULL;
+	for (uint32_t i = 0; i < part->nchannels; i++)
+		grouped[i] = (struct grouped){part->channels[i].name, prefix_length(part->channels[i].name), i, i};
+	qsort(grouped, part->nchannels, sizeof *grouped, by_prefix);
+	for (uint32_t i = 1; i < part->nchannels; i++)
+		if (compare_prefix(&grouped[i], &grouped[i - 1]) == 0)
+			grouped[i].first = grouped[i - 1].first;
+	qsort(grouped, part->nchannels, sizeof *grouped, by_first);
+	return grouped;
+}
+
+/* The end of the group that starts at i. */
+static uint32_t group_end(const struct grouped *grouped, uint32_t i, uint32_t n)
+{
+	uint32_t end = i + 1;
+	while (end < n && grouped[end].first == grouped[i].first)
+		end++;
+	return end;
+}
+
+/* R, G, B, A of a group first, then the rest as in the file. */
+static void take_group(const struct codec_part *part, const struct grouped *group, uint32_t n, uint16_t *ret_channels)
+{
+	for (uint32_t i = 0; i < n; i++)
+		ret_channels[i] = (uint16_t)group[i].channel;
+	sort_channels(part, ret_channels, n);
+}
+
+/* All channels of a part, layer by layer. */
+static int take_all(const struct codec_part *part, uint16_t *ret_channels)
+{
+	struct grouped *grouped = group_channels(part);
+	if (!grouped)
+		return -ENOMEM;
+	for (uint32_t i = 0, end; i < part->nchannels; i = end) {
+		end = group_end(grouped, i, part->nchannels);
+		take_group(part, grouped + i, end - i, ret_channels + i);
+	}
+	free(grouped);
+	return 0;
+}
 
 static int choose_default(const struct codec_header *header, struct pictures *pictures)
 {
@@ -106,11 +197,8 @@ static int choose_default(const struct codec_header *header, struct pictures *pi
 	pictures->default_channels = calloc(pictures->ndefault, sizeof *pictures->default_channels);
 	if (!pictures->default_channels)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < pictures->ndefault; i++)
-		pictures->default_channels[i] = n ? chosen[i] : (uint16_t)i;
-	if (!n)
-		sort_channels(part, pictures->default_channels, pictures->ndefault);
-	return 0;
+	memcpy(pictures->default_channels, chosen, n * sizeof *chosen);
+	return n ? 0 : take_all(part, pictures->default_channels);
 }
 
 /* ---- layers ---- */
@@ -127,77 +215,119 @@ static void name_layer(const struct codec_header *header, uint32_t part, const c
 	picture_encode_name(*plain ? plain : "layer", ret);
 }
 
-static bool name_is_taken(const struct pictures *pictures, const char *name)
+/* Adds the layer of a group; its name is still what the file says, see make_unique. */
+static int add_layer(const struct codec_header *header, uint32_t part_index, const struct grouped *group, uint32_t n,
+		     struct pictures *pictures)
 {
-	for (uint32_t i = 0; i < pictures->nlayers; i++)
-		if (strcmp(pictures->layers[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-static char *unique_name(const struct pictures *pictures, const char *name)
-{
-	char candidate[NAME_ROOM + 16];
-	snprintf(candidate, sizeof candidate, "%s", name);
-	/* starts at the layer's own number: thousands of names that are alike when cut must not cost their cube */
-	for (unsigned i = pictures->nlayers + 1; name_is_taken(pictures, candidate); i++)
-		snprintf(candidate, sizeof candidate, "%s~%u", name, i);
-	return strdup(candidate);
-}
-
-static bool same_prefix(const char *a, const char *b)
-{
-	size_t len = prefix_length(a);
-	return len == prefix_length(b) && memcmp(a, b, len) == 0;
-}
-
-/* Adds the layer that `first` is the first channel of. */
-static int add_layer(const struct codec_header *header, uint32_t part_index, uint32_t first, struct pictures *pictures)
-{
-	const struct codec_part *part = &header->parts[part_index];
-	const char *name = part->channels[first].name;
 	char encoded[NAME_ROOM];
-	struct layer *grown = realloc(pictures->layers, (pictures->nlayers + 1) * sizeof *grown);
-	if (!grown)
-		return -ENOMEM;
-	pictures->layers = grown;
-	struct layer layer = {.part = part_index, .channels = calloc(part->nchannels, sizeof(uint16_t))};
-	name_layer(header, part_index, name, prefix_length(name), encoded);
-	layer.name = unique_name(pictures, encoded);
+	name_layer(header, part_index, group->prefix, group->len, encoded);
+	struct layer layer = {strdup(encoded), part_index, n, calloc(n, sizeof *layer.channels)};
 	if (!layer.name || !layer.channels) {
 		free(layer.name);
 		free(layer.channels);
 		return -ENOMEM;
 	}
-	for (uint32_t i = first; i < part->nchannels; i++)
-		if (same_prefix(name, part->channels[i].name))
-			layer.channels[layer.nchannels++] = (uint16_t)i;
-	sort_channels(part, layer.channels, layer.nchannels);
+	take_group(&header->parts[part_index], group, n, layer.channels);
 	pictures->layers[pictures->nlayers++] = layer;
 	return 0;
 }
 
-static bool is_first_of_layer(const struct codec_part *part, uint32_t channel)
+static int add_part(const struct codec_header *header, uint32_t part_index, struct pictures *pictures)
 {
-	for (uint32_t i = 0; i < channel; i++)
-		if (same_prefix(part->channels[i].name, part->channels[channel].name))
-			return false;
-	return true;
+	const struct codec_part *part = &header->parts[part_index];
+	struct grouped *grouped = group_channels(part);
+	struct layer *grown = grouped ? realloc(pictures->layers, (pictures->nlayers + part->nchannels) * sizeof *grown) : NULL;
+	int rc = grown ? 0 : -ENOMEM;
+	pictures->layers = grown ? grown : pictures->layers;
+	for (uint32_t i = 0, end; i < part->nchannels && !rc; i = end) {
+		end = group_end(grouped, i, part->nchannels);
+		/* the root channels of a file of one part are the file's own directory */
+		if (header->nparts > 1 || grouped[i].len > 0)
+			rc = add_layer(header, part_index, grouped + i, end - i, pictures);
+	}
+	free(grouped);
+	return rc;
+}
+
+static int compare_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void keep_key(void *key)
+{
+	(void)key; /* the tree borrows the names */
+}
+
+/* Whether name is new to the tree, and then it is in it. -ENOMEM. */
+static int insert_name(void **names, const char *name)
+{
+	const char *const *node = tsearch(name, names, compare_text);
+	return !node ? -ENOMEM : *node == name;
+}
+
+/* Gives a layer whose name is taken the first of "name~2", "name~3", ... that isn't. *counter is where the search for this
+ * name starts, so that thousands of equal names stay cheap. */
+static int rename_layer(void **names, struct layer *layer, unsigned *counter)
+{
+	char *renamed;
+	int fresh = 0;
+	while (!fresh) {
+		if (asprintf(&renamed, "%s~%u", layer->name, (*counter)++) < 0)
+			return -ENOMEM;
+		fresh = insert_name(names, renamed);
+		if (fresh <= 0)
+			free(renamed);
+	}
+	if (fresh < 0)
+		return fresh;
+	free(layer->name);
+	layer->name = renamed;
+	return 0;
+}
+
+static int by_name(const void *left, const void *right)
+{
+	const struct layer *a = *(struct layer *const *)left, *b = *(struct layer *const *)right;
+	int order = strcmp(a->name, b->name);
+	return order ? order : (a > b) - (a < b);
+}
+
+/* Of layers with one name the first keeps it. All names that the file has go first. */
+static int make_unique(struct pictures *pictures)
+{
+	struct layer **sorted = calloc(pictures->nlayers + 1, sizeof *sorted);
+	void *names = NULL;
+	const char *name = NULL; /* of the run of equal names, owned by its first layer */
+	unsigned counter = 2;
+	int rc = sorted ? 0 : -ENOMEM;
+	for (uint32_t i = 0; i < pictures->nlayers && rc >= 0; i++) {
+		sorted[i] = &pictures->layers[i];
+		rc = insert_name(&names, pictures->layers[i].name);
+	}
+	if (rc >= 0)
+		qsort(sorted, pictures->nlayers, sizeof(struct layer *), by_name);
+	for (uint32_t i = 0; i < pictures->nlayers && rc >= 0; i++) {
+		if (name && strcmp(name, sorted[i]->name) == 0) {
+			rc = rename_layer(&names, sorted[i], &counter);
+		} else {
+			name = sorted[i]->name;
+			counter = 2;
+		}
+	}
+	tdestroy(names, keep_key);
+	free(sorted);
+	return rc < 0 ? rc : 0;
 }
 
 int pictures_make(const struct codec_header *header, struct pictures *ret_pictures)
 {
 	struct pictures pictures = {0};
 	int rc = choose_default(header, &pictures);
-	for (uint32_t p = 0; p < header->nparts && rc == 0; p++) {
-		const struct codec_part *part = &header->parts[p];
-		for (uint32_t c = 0; c < part->nchannels && rc == 0; c++) {
-			/* the root channels of a file of one part are the file's own directory */
-			bool is_layer = header->nparts > 1 || prefix_length(part->channels[c].name) > 0;
-			if (is_layer && is_first_of_layer(part, c))
-				rc = add_layer(header, p, c, &pictures);
-		}
-	}
+	for (uint32_t p = 0; p < header->nparts && rc == 0; p++)
+		rc = add_part(header, p, &pictures);
+	if (rc == 0)
+		rc = make_unique(&pictures);
 	if (rc)
 		pictures_free(&pictures);
 	else
@@ -220,7 +350,11 @@ void pictures_free(struct pictures *pictures)
 
 struct picture picture_default(const struct pictures *pictures, const struct codec_header *header, uint32_t level)
 {
-	return (struct picture){header, &header->parts[pictures->default_part], pictures->default_part, level, pictures->ndefault,
+	return (struct picture){header,
+				&header->parts[pictures->default_part],
+				pictures->default_part,
+				level,
+				pictures->ndefault,
 				pictures->default_channels};
 }
 

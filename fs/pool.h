@@ -18,8 +18,8 @@ struct pool_task {
 int pool_start(unsigned nthreads); /* 0 or a negative errno */
 void pool_stop(void);              /* runs what is queued, then ends the threads */
 void pool_submit(struct pool_task *task);
-int pool_is_contended(void);       /* somebody's task waits for a thread: a long task should queue itself again */
+int pool_is_contended(void); /* somebody's task waits for a thread: a long task should queue itself again */
 
-uint64_t pool_now_ns(void);        /* CLOCK_MONOTONIC */
+uint64_t pool_now_ns(void); /* CLOCK_MONOTONIC */
 
 #endif

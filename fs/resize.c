@@ -84,20 +84,21 @@ static uint32_t nearest(const struct resize_axis *axis, uint32_t i)
 	return at < axis->in ? (uint32_t)at : axis->in - 1;
 }
 
-/* The source samples of output i: [*ret_start, *ret_end), and the centre that their weights are measured from. */
-static void window(const struct resize_axis *axis, uint32_t i, uint32_t *ret_start, uint32_t *ret_end, double *ret_center)
+/* The source samples of output i: [*ret_start, *ret_end), at most taps, and the centre that their weights are measured from. */
+static void window(const struct resize_axis *axis, uint32_t i, uint64_t taps, uint32_t *ret_start, uint32_t *ret_end, double *ret_center)
 {
 	double support = filters[axis->filter].support * axis_stretch(axis), center = ((double)i + 0.5) * axis_ratio(axis);
 	double start = center - support + 0.5, end = center + support + 0.5;
 	*ret_start = start < 0.0 ? 0 : (uint32_t)start;
 	*ret_end = end > (double)axis->in ? axis->in : (uint32_t)end;
-	if (*ret_end > *ret_start + resize_taps(axis))
-		*ret_end = *ret_start + (uint32_t)resize_taps(axis);
+	if (*ret_end > *ret_start + taps)
+		*ret_end = *ret_start + (uint32_t)taps;
 	*ret_center = center;
 }
 
 void resize_source_range(const struct resize_axis *axis, uint32_t first, uint32_t n, uint32_t *ret_first, uint32_t *ret_end)
 {
+	uint64_t taps = resize_taps(axis);
 	double center;
 	uint32_t unused;
 	if (is_identity(axis)) {
@@ -107,8 +108,8 @@ void resize_source_range(const struct resize_axis *axis, uint32_t first, uint32_
 		*ret_first = nearest(axis, first);
 		*ret_end = nearest(axis, first + n - 1) + 1;
 	} else {
-		window(axis, first, ret_first, &unused, &center);
-		window(axis, first + n - 1, &unused, ret_end, &center);
+		window(axis, first, taps, ret_first, &unused, &center);
+		window(axis, first + n - 1, taps, &unused, ret_end, &center);
 	}
 }
 
@@ -125,7 +126,7 @@ void resize_weights(const struct resize_axis *axis, uint32_t first, uint32_t n, 
 			weights[0] = 1.0;
 			continue;
 		}
-		window(axis, first + i, &starts[i], &end, &center);
+		window(axis, first + i, taps, &starts[i], &end, &center);
 		counts[i] = end - starts[i];
 		for (uint32_t t = 0; t < counts[i]; t++) {
 			weights[t] = kernel((enum resize_filter)axis->filter, ((double)t + starts[i] - center + 0.5) * per_sample);

@@ -24,8 +24,8 @@ enum {
 /* What a row needs to know of the directory it stands in. */
 struct folder {
 	struct node *node;
-	bool is_image, broken;   /* an image or its part; a header (or an archive's index) that can't be read: err says why */
-	struct target target;    /* of an image that is not broken */
+	bool is_image, broken; /* an image or its part; a header (or an archive's index) that can't be read: err says why */
+	struct target target;  /* of an image that is not broken */
 	struct err err;
 };
 
@@ -42,9 +42,9 @@ void folder_close(struct folder *folder);
 enum row_type { ROW_FOLDER, ROW_ARRAY, ROW_TEXT, ROW_BYTES };
 
 struct row {
-	uint8_t row, parent;          /* the row that it stands in; ROW_SELF: the node's own directory */
-	uint8_t type;                 /* enum row_type */
-	const char *name;             /* NULL: row_name() makes it */
+	uint8_t row, parent; /* the row that it stands in; ROW_SELF: the node's own directory */
+	uint8_t type;        /* enum row_type */
+	const char *name;    /* NULL: row_name() makes it */
 	bool (*is_listed)(const struct folder *folder);
 	bool (*resolves)(const struct folder *folder);
 	int (*make)(const struct folder *folder, char **ret_text, size_t *ret_len_bytes); /* ROW_TEXT */

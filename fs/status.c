@@ -169,8 +169,9 @@ int status_metrics(char **ret_text, size_t *ret_len_bytes)
 			counter->name, suffix, counter->is_gauge ? "gauge" : "counter", counter->name, suffix,
 			(unsigned long long)counter_value(counter));
 	}
-	fprintf(out, "# HELP pixfs_cache_budget_bytes most bytes of decoded samples kept\n# TYPE pixfs_cache_budget_bytes gauge\n"
-		     "pixfs_cache_budget_bytes %llu\n",
+	fprintf(out,
+		"# HELP pixfs_cache_budget_bytes most bytes of decoded samples kept\n# TYPE pixfs_cache_budget_bytes gauge\n"
+		"pixfs_cache_budget_bytes %llu\n",
 		(unsigned long long)config.cache_bytes);
 	return fclose(out) == 0 ? 0 : -ENOMEM;
 }

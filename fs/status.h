@@ -13,9 +13,9 @@
 #include "../codecs/err.h"
 
 struct status {
-	atomic_ullong opens;         /* image headers parsed */
-	atomic_ullong array_opens;   /* opens of array files */
-	atomic_ullong decodes;       /* chunks decoded */
+	atomic_ullong opens;       /* image headers parsed */
+	atomic_ullong array_opens; /* opens of array files */
+	atomic_ullong decodes;     /* chunks decoded */
 	atomic_ullong decode_ns;
 	atomic_ullong cache_hits, cache_misses;
 	atomic_ullong cache_bytes;   /* decoded samples held now */

@@ -26,8 +26,8 @@ static void choose_picture(const struct node *node, struct target *target)
 	}
 	const struct codec_header *header = image_header(target->image);
 	const struct pictures *pictures = image_pictures(target->image);
-	target->picture = layer < 0 ? picture_default(pictures, header, (uint32_t)level) :
-				      picture_layer(pictures, header, (uint32_t)layer, (uint32_t)level);
+	target->picture = layer < 0 ? picture_default(pictures, header, (uint32_t)level)
+				    : picture_layer(pictures, header, (uint32_t)layer, (uint32_t)level);
 	target->is_layer = layer >= 0;
 }
 

@@ -9,8 +9,8 @@
 struct target {
 	struct image *image; /* one reference */
 	struct picture picture;
-	bool is_file;        /* the directory of the file itself, not of a layer or a level */
-	bool is_layer;       /* of a layer, or of a level of one */
+	bool is_file;  /* the directory of the file itself, not of a layer or a level */
+	bool is_layer; /* of a layer, or of a level of one */
 };
 
 /* For a NODE_IMAGE, NODE_PICTURE or NODE_ARRAY. Parses the header unless it is known. */

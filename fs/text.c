@@ -29,7 +29,8 @@ static int64_t file_size(const struct folder *folder, const struct row *row, uin
 }
 
 /* What the directory lists, but for meta.json, whose size depends on this very list. */
-static size_t gather_files(const struct folder *folder, uint64_t source_bytes, struct meta_file files[MAX_FILES], char source_name[300])
+static size_t gather_files(const struct folder *folder, uint64_t source_bytes, struct meta_file files[MAX_FILES],
+			   char source_name[300])
 {
 	size_t n = 0;
 	for (size_t i = 0; i < row_count && n < MAX_FILES; i++) {

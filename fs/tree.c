@@ -230,7 +230,9 @@ int tree_stat(struct place place, struct stat *ret_stat, struct err *err)
 		return rc;
 	const struct node *host = node_on_host(node);
 	int64_t mtime_ns = entry_mtime_ns(node, host);
-	mode_t type = tree_is_folder(place) ? S_IFDIR | 0555 : !place.row && node->kind == NODE_LINK ? S_IFLNK | 0777 : S_IFREG | 0444;
+	mode_t type = tree_is_folder(place)                   ? S_IFDIR | 0555
+		      : !place.row && node->kind == NODE_LINK ? S_IFLNK | 0777
+							      : S_IFREG | 0444;
 	*ret_stat = (struct stat){
 		.st_ino = node_ino(place),
 		.st_mode = (type & S_IFMT) | virtual_mode(host, type & 0777),

@@ -17,7 +17,7 @@ struct name {
 };
 
 struct listing {
-	struct walk *walk;   /* a container's own directory, else the names below */
+	struct walk *walk; /* a container's own directory, else the names below */
 	struct place place;
 	struct name *names;
 	size_t count, room;
@@ -48,7 +48,8 @@ static int list_rows(struct listing *listing, const struct folder *folder)
 		const struct row *row = &row_table[i];
 		struct place place = {listing->place.node, row->row};
 		if (row->parent == listing->place.row && row->is_listed(folder))
-			rc = listing_add(listing, row_name(row, row->row, folder, buffer), row->type == ROW_FOLDER, node_ino(place));
+			rc = listing_add(listing, row_name(row, row->row, folder, buffer), row->type == ROW_FOLDER,
+					 node_ino(place));
 	}
 	return rc;
 }

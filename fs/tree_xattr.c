@@ -20,9 +20,11 @@ static void describe_view(const struct view *view, struct values *values)
 	const struct view_info *info = view_info(view);
 	size_t len = 0;
 	for (uint32_t i = 0; i < info->ndim && len < sizeof values->shape; i++)
-		len += (size_t)snprintf(values->shape + len, sizeof values->shape - len, "%s%" PRIu64, i ? "," : "", info->shape[i]);
+		len += (size_t)snprintf(values->shape + len, sizeof values->shape - len, "%s%" PRIu64, i ? "," : "",
+					info->shape[i]);
 	snprintf(values->dtype, sizeof values->dtype, "%s", dtype_name[info->dtype]);
-	snprintf(values->mime_type, sizeof values->mime_type, "%s", info->container == VIEW_NPY ? "application/x-npy" : "application/octet-stream");
+	snprintf(values->mime_type, sizeof values->mime_type, "%s",
+		 info->container == VIEW_NPY ? "application/x-npy" : "application/octet-stream");
 }
 
 /* The image itself, and what its arrays show. */
@@ -62,7 +64,8 @@ static bool describe(struct place place, struct values *values)
 		describe_image(place, &folder, values);
 	folder_close(&folder);
 	if (place.row == ROW_META || place.row == ROW_ERROR) {
-		snprintf(values->mime_type, sizeof values->mime_type, "%s", place.row == ROW_META ? "application/json" : "text/plain");
+		snprintf(values->mime_type, sizeof values->mime_type, "%s",
+			 place.row == ROW_META ? "application/json" : "text/plain");
 		values->shape[0] = values->dtype[0] = 0;
 	} else if (place.row == ROW_SOURCE) {
 		values->shape[0] = values->dtype[0] = 0;

@@ -73,7 +73,7 @@ static void settle_shape(struct view_plan *plan)
 	uint64_t c = plan->nchannels, h = view->height, w = view->width;
 	uint64_t shape[3] = {view->chw ? c : h, view->chw ? h : w, view->chw ? w : c};
 	view->info.ndim = 0;
-	for (unsigned i = 0; i < 3 && !plan->flat; i++)
+	for (unsigned i = 0; i < (plan->plane ? 2 : 3) && !plan->flat; i++)
 		if (!plan->squeeze || shape[i] != 1)
 			view->info.shape[view->info.ndim++] = shape[i];
 	if (!view->info.ndim) /* flat, or all axes squeezed */
@@ -203,6 +203,7 @@ int view_compile_channel(const struct picture *picture, uint32_t channel, int np
 		rc = plan_open(&plan, picture, err);
 	if (rc)
 		return rc;
+	plan.plane = true;
 	rc = plan_start_channel(&plan, channel);
 	if (!rc)
 		rc = plan_finish(&plan, extension_find(npy ? "npy" : "f32"));

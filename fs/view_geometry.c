@@ -222,6 +222,7 @@ static int plan_resize(struct view_plan *plan, uint64_t width, uint64_t height)
 	struct view_stage *stage = plan_push(plan, STAGE_RESIZE);
 	if (!stage)
 		return -EINVAL;
+	plan->view->resizes = true;
 	stage->resize.x = (struct resize_axis){before->width, (uint32_t)width, 0};
 	stage->resize.y = (struct resize_axis){before->height, (uint32_t)height, 0};
 	stage->width = (uint32_t)width;

@@ -20,20 +20,17 @@ static bool is_colour(uint8_t role)
 
 int op_opaque(struct view_plan *plan, const struct view_op *op, const char *argument)
 {
-	(void)op, (void)argument;
-	int64_t alpha = plan_find_role(plan, ROLE_A);
-	if (alpha < 0)
+	(void)argument;
+	if (plan_find_role(plan, ROLE_A) < 0)
 		return 0;
-	if (plan->nchannels == 1)
-		return err_set(plan->err, -EINVAL, "opaque: only alpha is there");
 	struct view_channel *rest = plan_alloc(plan, plan->nchannels, sizeof *rest);
 	if (!rest)
 		return -ENOMEM;
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < plan->nchannels; i++)
-		if (i != (uint32_t)alpha)
+		if (plan->channels[i].role != ROLE_A)
 			rest[n++] = plan->channels[i];
-	return plan_show(plan, rest, n);
+	return n ? plan_show(plan, rest, n) : err_set(plan->err, -EINVAL, "%s: only alpha is there", op->name);
 }
 
 /* premul (detail ALPHA_PREMULTIPLIED) and straight (ALPHA_STRAIGHT): nothing to do where the colours are that already;

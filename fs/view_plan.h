@@ -29,6 +29,7 @@ enum {
 	VIEW_MAX_STAGES = 48,
 	VIEW_MAX_SPEC_BYTES = 255,
 	VIEW_NO_CHANNEL = UINT16_MAX,
+	SCRATCH_ALIGN = 128, /* of reader_buffer()'s memory, bytes */
 };
 #define VIEW_MAX_PIXELS ((uint64_t)1 << 31)
 
@@ -119,6 +120,7 @@ struct view {
 	bool chw;                  /* (c, y, x), else (y, x, c) */
 	bool direct;               /* the last stage writes what the file holds: no conversion at the end */
 	bool swaps;                /* some stage exchanges x and y */
+	bool resizes;              /* some stage resamples */
 	unsigned element_bytes;    /* of info.dtype */
 	unsigned char *prefix;     /* info.header_bytes before the elements */
 };
@@ -185,6 +187,7 @@ struct view_plan {
 	uint8_t alpha;                  /* enum codec_alpha at this point */
 	bool native, typed, valued, chosen, moved, upright, resized, has_filter;
 	bool chw, squeeze, flat;
+	bool plane;                     /* (H, W): one channel alone, without its axis */
 	uint8_t type;                   /* enum sample_type, where typed */
 	uint8_t filter;                 /* enum resize_filter, where has_filter */
 };

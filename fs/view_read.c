@@ -25,7 +25,8 @@ void *reader_buffer(struct view_reader *reader, uint32_t slot, size_t len_bytes)
 	struct reader_buffer *buffer = &reader->buffers[slot];
 	if (buffer->len_bytes < len_bytes) {
 		free(buffer->data);
-		buffer->data = malloc(len_bytes);
+		len_bytes = (len_bytes + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN;
+		buffer->data = aligned_alloc(SCRATCH_ALIGN, len_bytes);
 		buffer->len_bytes = buffer->data ? len_bytes : 0;
 	}
 	if (!buffer->data)
@@ -167,12 +168,31 @@ static int read_part_of_pixel(struct view_reader *reader, const struct span *spa
 	return rc;
 }
 
+/* All rows that the span touches, made at once, and then the bytes asked for of them: a resize would otherwise make the
+ * source rows under its filter three times, for the first, the whole and the last rows. */
+static int read_whole_rows(struct view_reader *reader, const struct span *span, uint64_t offset, size_t len)
+{
+	const struct view *view = reader->view;
+	size_t pixel_bytes = (size_t)span->n * view->element_bytes;
+	uint64_t first = span->first / view->width * view->width, rows = (span->end - 1) / view->width + 1 - first / view->width;
+	unsigned char *whole = reader_buffer(reader, view->nstages + 1, (size_t)(rows * view->width) * pixel_bytes);
+	struct span all = {span->list, span->n, first, first + rows * view->width, whole};
+	if (!whole)
+		return -ENOMEM;
+	int rc = read_span(reader, &all);
+	if (!rc)
+		memcpy(span->dst, whole + (offset - first * pixel_bytes), len);
+	return rc;
+}
+
 /* Bytes [offset, offset + len) of the pixels that the list's channels make: all of them, or one plane of (c, y, x). */
 static int read_bytes(struct view_reader *reader, const uint16_t *list, uint32_t n, uint64_t offset, size_t len, unsigned char *dst)
 {
 	size_t pixel_bytes = (size_t)n * reader->view->element_bytes;
 	struct span span = {list, n, offset / pixel_bytes, (offset + len - 1) / pixel_bytes + 1, dst};
 	want_span(reader, &span);
+	if (reader->view->resizes && pixel_bytes * reader->view->width < len / 2)
+		return read_whole_rows(reader, &span, offset, len);
 	size_t skip = (size_t)(offset % pixel_bytes);
 	if (skip) {
 		size_t part = pixel_bytes - skip < len ? pixel_bytes - skip : len;

@@ -17,7 +17,8 @@
 int walk_root_fd = -1;
 struct node *walk_root;
 
-enum { MAX_NESTING = 8 };
+/* Sixteen archives in each of sixteen, eight deep, are billions of directories out of 40 KB: depth alone is no bound. */
+enum { MAX_NESTING = 8, MAX_DEEP_ARCHIVES = 4096 };
 
 /* ---- what a name is ---- */
 
@@ -147,7 +148,7 @@ static void report_entry(void *context, int code, const char *name, const char *
 	char path[4096];
 	node_path(context, path, sizeof path);
 	size_t len = strlen(path);
-	snprintf(path + len, sizeof path - len, "%s%s", len ? "/" : "", name ? name : "");
+	snprintf(path + len, sizeof path - len, "%s%s", len && name ? "/" : "", name ? name : "");
 	status_report(path, code, "archive", words);
 }
 
@@ -158,6 +159,8 @@ static int open_archive(struct node *node, struct archive **ret_archive, struct 
 		depth++;
 	if (depth > MAX_NESTING)
 		return err_set(err, -EFBIG, "archives are nested more than %d deep", MAX_NESTING);
+	if (depth > 2 && atomic_load(&node_deep_archives) >= MAX_DEEP_ARCHIVES)
+		return err_set(err, -EFBIG, "more than %d archives within archives within archives are open", MAX_DEEP_ARCHIVES);
 	struct walk_spec *spec = malloc(sizeof *spec);
 	if (!spec)
 		return err_set(err, -ENOMEM, "no memory");
@@ -171,6 +174,10 @@ static int open_archive(struct node *node, struct archive **ret_archive, struct 
 	struct archive_options options = {config.max_entry_bytes, config.encoding, report_entry, node};
 	rc = archive_open(bytes, &options, ret_archive, err);
 	bytes_unref(bytes);
+	if (rc == 0 && depth > 2) {
+		node->slot->is_deep = true;
+		atomic_fetch_add(&node_deep_archives, 1);
+	}
 	return rc;
 }
 
@@ -263,7 +270,7 @@ struct walk {
 	struct archive *archive; /* NULL on the host */
 	uint32_t parent;
 	DIR *stream;
-	uint64_t offset;         /* where the stream stands */
+	uint64_t offset; /* where the stream stands */
 };
 
 int walk_open(struct node *dir, struct walk **ret_walk, struct err *err)

@@ -19,10 +19,10 @@ void walk_stop(void);
 int walk_lookup(struct node *dir, const char *name, struct node **ret_node, struct err *err);
 
 struct walk_entry {
-	const char *name;   /* valid until the next call */
+	const char *name; /* valid until the next call */
 	enum node_kind kind;
-	uint64_t ino;       /* st_ino */
-	uint64_t next;      /* where the listing goes on after this entry; never 0 */
+	uint64_t ino;  /* st_ino */
+	uint64_t next; /* where the listing goes on after this entry; never 0 */
 };
 
 /* A listing; for one thread at a time. "." and ".." are left out. */

@@ -104,8 +104,7 @@ static ssize_t read_archive(struct foreign *foreign, uint8_t *dst, uint64_t len_
 	const uint8_t *part = foreign->head;
 	uint64_t part_bytes = HEAD_BYTES;
 	if (at >= HEAD_BYTES && at - HEAD_BYTES < packed_bytes)
-		return bytes_read(foreign->packed, dst, len_bytes < SKIP_BYTES ? (size_t)len_bytes : SKIP_BYTES, at - HEAD_BYTES,
-				  &foreign->read_err);
+		return bytes_read(foreign->packed, dst, (size_t)len_bytes, at - HEAD_BYTES, &foreign->read_err);
 	if (at >= HEAD_BYTES) {
 		at -= HEAD_BYTES + packed_bytes;
 		part = foreign->tail;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <libdeflate.h>
 
@@ -47,6 +48,14 @@ const char *zip_name_change_words(unsigned changes)
 	return "";
 }
 
+/* What archives call Shift-JIS is Microsoft's code page 932, as the WHATWG Encoding Standard has it; iconv's own Shift-JIS
+ * turns '\' and '~' into a yen sign and an overline. */
+static const char *real_encoding(const char *encoding)
+{
+	bool is_shift_jis = !strcasecmp(encoding, "SHIFT_JIS") || !strcasecmp(encoding, "SHIFT-JIS") || !strcasecmp(encoding, "SJIS");
+	return is_shift_jis ? "CP932" : encoding;
+}
+
 int zip_names_init(struct zip_names *names, const char *encoding, struct err *err)
 {
 	*names = (struct zip_names){.text = malloc(TEXT_BYTES), .component = malloc(COMPONENT_BYTES)};
@@ -54,7 +63,7 @@ int zip_names_init(struct zip_names *names, const char *encoding, struct err *er
 		return err_set(err, -ENOMEM, "out of memory");
 	if (!encoding)
 		return 0;
-	names->converter = iconv_open("UTF-8", encoding);
+	names->converter = iconv_open("UTF-8", real_encoding(encoding));
 	names->has_converter = names->converter != (iconv_t)-1;
 	return names->has_converter ? 0 : err_set(err, -EINVAL, "unknown encoding \"%s\"", encoding);
 }

@@ -9,11 +9,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* The first byte behind what a file certainly occupies, UINT64_MAX where that can't be. */
+/* The first byte behind what a file certainly occupies, UINT64_MAX where that can't be. Of a damaged record the size isn't
+ * known. */
 static uint64_t certain_end(const struct zip_node *node)
 {
-	uint64_t end;
-	if (__builtin_add_overflow(node->offset, node->packed_bytes, &end) || __builtin_add_overflow(end, ZIP_LOCAL_BYTES, &end))
+	uint64_t end, packed_bytes = node->bits & ZIP_NODE_DAMAGED ? 0 : node->packed_bytes;
+	if (__builtin_add_overflow(node->offset, packed_bytes, &end) || __builtin_add_overflow(end, ZIP_LOCAL_BYTES, &end))
 		return UINT64_MAX;
 	return end;
 }

@@ -13,11 +13,15 @@
 #include <sys/random.h>
 
 enum {
-	BASE_BYTES = 64 << 20, /* what any index may occupy ... */
-	BYTES_PER_BYTE = 8,    /* ... and what more for each byte of the central directory: real archives need 1 to 4 */
+	BASE_BYTES = 64 << 20,  /* what any index may occupy ... */
+	BYTES_PER_BYTE = 8,     /* ... and what more for each byte of the central directory: real archives need 1 to 4 */
+	MAX_EXPECTED = 1 << 20, /* entries that are believed before they are read */
 	MIN_SLOTS = 64,
 	SEQUENTIAL_ATTEMPTS = 16,
 };
+
+/* ... and at most this: fifty million entries. Directories too may be bombs, when they lie in a packed entry. */
+static const uint64_t max_index_bytes = UINT64_C(4) << 30;
 
 /* ---- the table ---- */
 
@@ -74,7 +78,8 @@ static int check_room(const struct archive *archive, uint64_t more_bytes, struct
 {
 	if (more_bytes <= archive->max_bytes && archive_memory_bytes(archive) <= archive->max_bytes - more_bytes)
 		return 0;
-	return err_set(err, -EFBIG, "the archive's names make too many directories (%" PRIu32 " entries so far)", archive->nnodes);
+	return err_set(err, -EFBIG, "the archive's index would be too large: %" PRIu32 " entries and directories so far",
+		       archive->nnodes);
 }
 
 static int table_set_size(struct archive *archive, size_t slots, struct err *err)
@@ -171,13 +176,13 @@ static int lose(struct zip_losers *losers, uint32_t node, struct err *err)
 
 int zip_tree_init(struct archive *archive, uint64_t expected, uint64_t directory_bytes, struct err *err)
 {
-	archive->max_bytes = directory_bytes > UINT64_MAX / BYTES_PER_BYTE - BASE_BYTES
-				     ? UINT64_MAX
-				     : BASE_BYTES + directory_bytes * BYTES_PER_BYTE;
+	archive->max_bytes = max_index_bytes;
+	if (directory_bytes < (max_index_bytes - BASE_BYTES) / BYTES_PER_BYTE)
+		archive->max_bytes = BASE_BYTES + directory_bytes * BYTES_PER_BYTE;
 	if (expected > directory_bytes / ZIP_CENTRAL_BYTES)
 		expected = directory_bytes / ZIP_CENTRAL_BYTES;
-	if (expected > ARCHIVE_NONE / 2)
-		return err_set(err, -EFBIG, "the archive has %" PRIu64 " entries", expected);
+	if (expected > MAX_EXPECTED)
+		expected = MAX_EXPECTED;
 	if (getrandom(&archive->seed, sizeof archive->seed, GRND_NONBLOCK) < 0)
 		archive->seed = (uintptr_t)archive;
 	archive->nodes_room = (uint32_t)expected + 16;

@@ -17,16 +17,17 @@ TEST_SECONDS = int(os.environ.get("PIXFS_TEST_SECONDS", "180"))
 
 
 @pytest.fixture(autouse=True)
-def limit_of_time(request):
-    """A request to a daemon that hangs can't be interrupted, only killed: so a process outside kills the test's daemons."""
+def limit_of_time(request, tmp_path):
+    """A request to a daemon that hangs can't be interrupted, only killed: so a process outside kills the tests' daemons.
+    Afterwards nothing may stay mounted below the test's folder."""
     seconds = getattr(request.function, "seconds", TEST_SECONDS)
-    with open(pixmount.PIDS_FILE, "a"):
-        pass
+    Mount.tell_running()
     words = f"sleep {seconds}; echo 'over {seconds} seconds: {request.node.name}' >&2; kill -9 $(cat {pixmount.PIDS_FILE})"
     watchdog = subprocess.Popen(["sh", "-c", words], start_new_session=True, stdin=subprocess.DEVNULL)
     yield
     os.killpg(watchdog.pid, signal.SIGKILL)
     watchdog.wait()
+    pixmount.unmount_below(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ The judge is the corpus's own oracle.py (independent decoders, the OpenEXR libra
 it builds a tool beside itself. Decoders crash and hang on hostile files, so every examination is a forked child.
 """
 import errno
+import hashlib
 import importlib.util
 import json
 import os
@@ -11,6 +12,7 @@ import resource
 import shutil
 import signal
 import sys
+import zipfile
 
 import numpy as np
 
@@ -29,19 +31,15 @@ def available():
 
 
 def load_oracle(folder):
-    """The corpus's judges as modules, from a copy in folder."""
-    for name in ("oracle.py", "zip_oracle.py"):
-        shutil.copy(os.path.join(CORPUS, name), folder)
+    """The corpus's judge as a module, from a copy in folder."""
+    shutil.copy(os.path.join(CORPUS, "oracle.py"), folder)
     shutil.copytree(os.path.join(CORPUS, "tools"), os.path.join(folder, "tools"))
     os.chmod(os.path.join(folder, "tools"), 0o755)
-    modules = []
-    for name in ("oracle", "zip_oracle"):
-        spec = importlib.util.spec_from_file_location(name, os.path.join(folder, name + ".py"))
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        modules.append(module)
-    modules[0].imfbuild()
-    return modules
+    spec = importlib.util.spec_from_file_location("oracle", os.path.join(folder, "oracle.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.imfbuild()
+    return module
 
 
 def images(top=CORPUS):
@@ -184,10 +182,13 @@ def compare_exr(exr, path, out):
         elif len(layers_of(exr.parts)) > 1:
             out["different"].append(f"no layer {name}")
     for channel in exr.parts[part]["channels"][:12]:
-        shown = os.path.join(path, "channels", encode_name(channel["name"]) + ".npy")
+        shown = os.path.join(path, "channels", encode_name(channel["name"]))
         wanted = exr.plane(part, channel["name"])
-        if not same_values(np.load(shown), wanted):
-            out["different"].append(f"channel {channel['name']}: {difference(np.load(shown), wanted)}")
+        got = np.frombuffer(read_all(shown + ".f32"), "<f4")
+        if got.size != wanted.size or not same_values(got.reshape(wanted.shape), wanted):
+            out["different"].append(f"channel {channel['name']}: {got.size} values, {difference(got, wanted.ravel())}")
+        if np.load(shown + ".npy").shape != wanted.shape:
+            out["different"].append(f"channel {channel['name']}: .npy has shape {np.load(shown + '.npy').shape}, expected {wanted.shape}")
         out["channels"] += 1
     names = default_channels(exr.parts)[1]
     for name, level in exr.levels(part).items():
@@ -253,6 +254,27 @@ def examine_safely(job):
     if result is None:  # it is OpenImageIO that crashes on public files
         result = in_child(lambda: examine(ORACLE, host, path, without=("oiio",)))
     return name, result or {"different": ["the judges died"], "judge": None, "mount": None, "words": ""}
+
+
+def zip_entries(path, limit=16 << 20):
+    """[(name, sha256 or None where Python can't read it whole or it is large)], None where it can't list the archive."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except Exception:  # zipfile raises many kinds
+        return None
+    out = []
+    with archive:
+        for info in archive.infolist():
+            digest = None
+            try:
+                with archive.open(info) as file:
+                    data = file.read(limit + 1)
+                if len(data) <= limit:
+                    digest = hashlib.sha256(data).hexdigest()
+            except Exception:
+                pass
+            out.append((info.filename, digest))
+    return out
 
 
 ORACLE = None

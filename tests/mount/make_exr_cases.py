@@ -12,7 +12,7 @@ METHODS = {"none": NONE, "rle": RLE, "zips": ZIPS, "zip": ZIP}
 
 
 def case(name, part, names, *others, meta=None, **fields):
-    facts = {"format": "exr", "channel_names": names, **(meta or {})}
+    facts = {"format": "openexr", "channel_names": names, **(meta or {})}
     return Case(name, exr(part, *others), stack(part.channels, names), names, meta=facts, **fields)
 
 
@@ -42,16 +42,16 @@ def make_values():
 def make_windows():
     for label, origin in (("negative", (-7, -30)), ("large", (1 << 20, -(1 << 20))), ("positive", (100, 3))):
         display = (0, 0, 1919, 1079)
-        box = [origin[0], origin[1], origin[0] + 18, origin[1] + 20]
+        box = {"x": origin[0], "y": origin[1], "width": 19, "height": 21}
         for tiled in (None, (8, 8)):
             part = simple(RGBA, HALF, origin=origin, display=display, compression=ZIP, tile=tiled, seed=4)
-            yield case(f"window_{label}{'_tiled' if tiled else ''}.exr", part, RGBA, meta={"width": 19, "height": 21, "data_window": box, "display_window": list(display)})
+            yield case(f"window_{label}{'_tiled' if tiled else ''}.exr", part, RGBA, meta={"width": 19, "height": 21, "data_window": box, "display_window": {"x": 0, "y": 0, "width": 1920, "height": 1080}})
     for method, code in METHODS.items():
         part = simple(RGBA, HALF, compression=code, line_order=DECREASING, origin=(-3, -5), seed=5)
-        yield case(f"decreasing_{method}.exr", part, RGBA, meta={"row_order": "decreasing"})
+        yield case(f"decreasing_{method}.exr", part, RGBA, meta={"row_order": "top_to_bottom", "attributes.openexr.lineOrder": "decreasing"})
     for label, order in (("decreasing", DECREASING), ("random", RANDOM)):
         part = simple(RGBA, HALF, compression=ZIP, line_order=order, tile=(8, 8), seed=6)
-        yield case(f"{label}_tiled.exr", part, RGBA, meta={"row_order": label})
+        yield case(f"{label}_tiled.exr", part, RGBA, meta={"row_order": "top_to_bottom", "attributes.openexr.lineOrder": label})
 
 
 def make_names():

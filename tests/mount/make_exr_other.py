@@ -61,7 +61,7 @@ def make_compressions():
                 name = f"{method}_{label}{'_tiled' if tile else ''}.exr"
                 exact = method == "piz" or (method == "pxr24" and label == "half")
                 yield Case(name, written(name, spec_of(45, 77, kind, method, tile=tile), pixels), pixels if exact else None, list(RGBA),
-                           meta={"compression": method, "format": "exr"})
+                           meta={"compression": method, "format": "openexr"})
 
 
 def make_piz_bits():

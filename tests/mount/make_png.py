@@ -102,11 +102,12 @@ def make_plain(height=9, width=13):
             for interlace in (0, 1):
                 stored = pattern(height, width, PLANES[color_type], depth, seed=depth)
                 name = f"{KINDS[color_type]}{depth}{'_interlaced' if interlace else ''}.png"
-                facts = {"bit_depth": depth, "width": width, "height": height, "format": "png", "is_float": False}
+                facts = {"bit_depth": 8 if color_type == PALETTE else depth, "width": width, "height": height, "format": "png", "is_float": False}
                 if color_type == PALETTE:
                     colors = palette_of(1 << depth)
                     data = png(stored, color_type, depth, interlace, chunk(b"PLTE", colors.tobytes()))
-                    yield Case(name, data, normalized(colors[stored[:, :, 0]], 8), NAMES[RGB], stored, meta={**facts, "color_model": "RGB"})
+                    yield Case(name, data, normalized(colors[stored[:, :, 0]], 8), NAMES[RGB], stored,
+                               meta={**facts, "color_model": "RGB"})
                 else:
                     model = {GRAY: "L", RGB: "RGB", GRAY_ALPHA: "LA", RGBA: "RGBA"}[color_type]
                     yield Case(name, png(stored, color_type, depth, interlace), normalized(stored, depth), NAMES[color_type], stored,
@@ -169,7 +170,7 @@ def make_chunks():
         "chunk_sbit.png": (chunk(b"sBIT", bytes([5, 6, 5])), {"bit_depth": 8}),
         "chunk_gama.png": (chunk(b"gAMA", struct.pack(">I", 45455)), {"color.source": "gAMA"}),
         "chunk_chrm.png": (chunk(b"gAMA", struct.pack(">I", 100000)) + chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)),
-                           {"color.chromaticities": [0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329]}),
+                           {"color.chromaticities": {"red": [0.64, 0.33], "green": [0.3, 0.6], "blue": [0.15, 0.06], "white": [0.3127, 0.329]}}),
         "chunk_srgb.png": (chunk(b"sRGB", b"\0"), {"color.transfer": "srgb", "color.source": "sRGB", "color.interop_id": "srgb_rec709_scene"}),
         "chunk_cicp.png": (chunk(b"cICP", bytes([9, 16, 0, 1])), {"color.transfer": "pq", "color.source": "cICP"}),
         "chunk_iccp.png": (chunk(b"iCCP", b"some profile\0\0" + zlib.compress(icc_profile())), {"color.source": "iCCP"}),

@@ -24,19 +24,39 @@ def sanitizer_environment(log):
     return env
 
 
-def is_mounted(path):
-    """Whether something of type fuse is mounted at exactly this path, by the kernel's own list."""
-    wanted = os.path.realpath(os.path.dirname(path)) + "/" + os.path.basename(path)
+def mounts_at(path):
+    """The kernel's numbers of the fuse mounts at exactly this path, also of dead ones and of several on top of each other."""
+    wanted, found = os.path.realpath(os.path.dirname(path)) + "/" + os.path.basename(path), set()
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
         for line in table:
             fields = line.split()
             if fields[4].replace("\\040", " ") == wanted and "fuse" in fields[fields.index("-") + 1]:
-                return True
-    return False
+                found.add(int(fields[0]))
+    return found
+
+
+def is_mounted(path):
+    return bool(mounts_at(path))
+
+
+def unmount_below(folder):
+    """Lazily, whatever of type fuse is still mounted there: what a failed test may leave."""
+    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as table:
+        places = [line.split()[1].replace("\\040", " ") for line in table if line.split()[2].startswith("fuse")]
+    for place in places:
+        if place.startswith(os.path.realpath(folder) + "/"):
+            subprocess.run(["fusermount3", "-u", "-z", place], check=False, stderr=subprocess.DEVNULL)
 
 
 class Mount:
     """pixfs -f SOURCE MNT. Use with `with`, or start() and stop(); assert_clean() afterwards."""
+
+    running = set()  # process ids, also in PIDS_FILE for the watchdog of conftest.py
+
+    @staticmethod
+    def tell_running():
+        with open(PIDS_FILE, "w", encoding="utf-8") as pids:
+            pids.write("".join(f"{pid}\n" for pid in Mount.running))
 
     def __init__(self, source, folder, options="", env=None, seconds=10):
         self.source, self.folder, self.options, self.seconds = str(source), str(folder), options, seconds * SLOW
@@ -48,12 +68,14 @@ class Mount:
         self.killed = False
 
     def start(self):
-        os.makedirs(self.path, exist_ok=True)
+        self.before = mounts_at(self.path)
+        if not self.before:
+            os.makedirs(self.path, exist_ok=True)
         command = [BIN, self.source, self.path, "-f"] + (["-o", self.options] if self.options else [])
         self.log_file = open(self.log_path, "ab")
         self.process = subprocess.Popen(command, stdout=self.log_file, stderr=self.log_file, stdin=subprocess.DEVNULL, env=self.env, cwd=self.folder)
-        with open(PIDS_FILE, "a", encoding="utf-8") as pids:
-            pids.write(f"{self.process.pid}\n")
+        Mount.running.add(self.process.pid)
+        Mount.tell_running()
         try:
             self._wait_until_it_answers()
         except BaseException:
@@ -66,7 +88,7 @@ class Mount:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"pixfs ended with {self.process.returncode}: {self.log()}")
-            if is_mounted(self.path):
+            if mounts_at(self.path) - self.before:
                 os.stat(self.path)
                 return
             time.sleep(0.005)
@@ -89,10 +111,14 @@ class Mount:
             self.killed = True
             self.process.kill()
             self.process.wait()
+        Mount.running.discard(self.process.pid)
+        Mount.tell_running()
         self.unmount()
         self.log_file.close()
 
     def assert_clean(self, codes=(0,)):
+        if self.process is None:
+            return  # it never ran, which start() told
         reports = []
         for name in glob.glob(self.reports + ".*"):
             with open(name, encoding="utf-8", errors="replace") as file:
@@ -147,6 +173,11 @@ def errno_of(action, *arguments):
     except OSError as error:
         return error.errno
     return None
+
+
+def open_errno(path):
+    """The errno of opening for reading, None where it succeeds."""
+    return errno_of(lambda: os.close(os.open(path, os.O_RDONLY)))
 
 
 def read_all(path):

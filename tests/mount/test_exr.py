@@ -43,9 +43,7 @@ def test_npy_loads_whole_and_mapped(fixture_mount, case):
 def test_meta_tells_the_header(fixture_mount, case):
     meta = fixture_mount.json("exr", case.name, "meta.json")
     for key, value in case.meta.items():
-        got = dig(meta, key)
-        got = [got[k] for k in ("x_min", "y_min", "x_max", "y_max")] if isinstance(got, dict) and "x_min" in got else got
-        assert got == value, key
+        assert dig(meta, key) == value, key
 
 
 def with_field(name):
@@ -55,7 +53,7 @@ def with_field(name):
 @pytest.mark.parametrize("case", with_field("channels"), ids=lambda case: case.name)
 def test_channels_are_listed_and_equal(fixture_mount, case):
     folder = fixture_mount.at("exr", case.name, "channels")
-    if case.channel_names:
+    if case.channel_names and not set(case.channels) <= set(case.channel_names):
         assert "channels" in os.listdir(fixture_mount.at("exr", case.name))
         listed = set(os.listdir(folder))
         assert {f"{name}{end}" for name in case.channels for end in (".f32", ".npy")} <= listed
@@ -172,7 +170,7 @@ def test_content_decides_the_codec(source, mounted):
     case = HAND[0]
     (source / "lying.png").write_bytes(case.data)
     mount = mounted(source)
-    assert mount.json("lying.png", "meta.json")["format"] == "exr"
+    assert mount.json("lying.png", "meta.json")["format"] == "openexr"
     assert same_bits(array_of(mount.at("lying.png")), case.pixels)
 
 

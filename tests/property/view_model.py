@@ -5,6 +5,7 @@ must give. Nothing here is fast, and nothing is taken from the engine.
 """
 import errno
 import re
+from urllib.parse import unquote
 
 import numpy as np
 from PIL import Image
@@ -169,8 +170,9 @@ class Model:
             if op.startswith('ch='):
                 for name in op[3:].split('+'):
                     for c in picture.channels:
-                        if c.name == name and c.shown < 0:
-                            self.extra.append(Shown(c.name, '', channel_values(picture, c), c.plane))
+                        if c.name in (name, unquote(name)):
+                            if c.shown < 0:
+                                self.extra.append(Shown(c.name, '', channel_values(picture, c), c.plane))
                             break
         self.transfer = 'data' if picture.interop == 'data' else picture.transfer
         self.gamma = picture.gamma
@@ -180,6 +182,7 @@ class Model:
         self.chw = self.squeeze = self.flat = False
         self.type = self.filter = None
         self.palette = any(c.origin == PALETTE for c in shown)
+        self.moves = []     # so that native can do them again on what is stored
         self.tolerance = 0  # units in the last place, once a curve was applied
         self.close = 0      # relative error, once resized
 
@@ -242,14 +245,12 @@ class Model:
 
     def named(self, name):
         for s in self.shown + self.extra:
-            if s.name == name:
+            if s.name in (name, unquote(name)):
                 return s
-        last = [s for s in self.shown if split_name(s.name)[1] == name]
+        last = [s for s in self.shown if split_name(s.name)[1] in (name, unquote(name))]
         if len(last) == 1:
             return last[0]
-        if name in ('R', 'G', 'B', 'A') and not last and (name == 'A' or self.gray_channel()):
-            return self.pick(name)
-        if name in ('R', 'G', 'B', 'A') and len(last) > 1 and (name == 'A' or self.gray_channel()):
+        if name == 'A' or (name in ('R', 'G', 'B') and self.gray_channel()):
             return self.pick(name)
         raise einval('no such channel')
 
@@ -277,7 +278,7 @@ class Model:
         self.alpha = mode
 
     def opaque(self):
-        rest = [s for s in self.shown if s is not self.find('A')]
+        rest = [s for s in self.shown if s.role != 'A']
         if not rest:
             raise einval('only alpha')
         if len(rest) < len(self.shown):
@@ -345,6 +346,7 @@ class Model:
 
     def geometry(self, f):
         self.check_grid()
+        self.moves.append(f)
         self.shown = [s.like(f(s.values)) for s in self.shown]
         self.extra = [s.like(f(s.values)) if s.values.shape == self.extra_shape else s for s in self.extra]
         self.moved = True
@@ -411,9 +413,6 @@ class Model:
             raise einval('two sizes')
         if w > MOST_PIXELS or h > MOST_PIXELS or w * h > MOST_PIXELS:
             raise ViewError(errno.EFBIG, 'size')
-        W, H = self.size()
-        for size, out in ((W, w), (H, h)):
-            pass
         self.resized = self.valued = True
         with np.errstate(all='ignore'):
             self.geometry(lambda a: resize_axis(resize_axis(a, w, self.filter, 1), h, self.filter, 0))
@@ -449,24 +448,21 @@ class Model:
             raise einval('native too late')
         p = self.picture
         self.native = True
-        if self.palette:
-            if self.moved:
-                values = self.moved_index()
-            else:
-                values = p.planes[0].samples
-            self.show([Shown('index', '', values, 0)])
-            self.chosen = True
-            return
         keep = [s for s in self.shown if s.plane is not None]
+        if self.palette:
+            keep, self.extra = [Shown('index', '', None, 0)], []
+            self.chosen = True
         if not keep:
             raise einval('nothing stored')
-        extra = [s for s in self.extra if s.plane is not None]
-        if self.moved:
-            if any((p.planes[s.plane].xs, p.planes[s.plane].ys) != (1, 1) for s in keep):
-                raise einval('different grids')
-            raise NotImplementedError  # the generator keeps native first, but for pixels
-        self.shown = [Shown(s.name, s.role, p.planes[s.plane].samples, s.plane) for s in keep]
-        self.extra = [Shown(s.name, s.role, p.planes[s.plane].samples, s.plane) for s in extra]
+        if self.moved and any((p.planes[s.plane].xs, p.planes[s.plane].ys) != (1, 1) for s in keep):
+            raise einval('different grids')
+        self.shown = [s.like(self.moved_again(p.planes[s.plane].samples)) for s in keep]
+        self.extra = [s.like(p.planes[s.plane].samples) for s in self.extra if s.plane is not None and not self.moved]
+
+    def moved_again(self, a):
+        for f in self.moves:
+            a = f(a)
+        return a
 
     def set_type(self, name):
         if self.native:

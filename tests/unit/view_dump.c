@@ -148,9 +148,9 @@ static void made_view(struct made *made, const char *line)
 	int at = 0;
 	struct view *view = NULL;
 	struct err err = ERR_NONE;
-	if (sscanf(line, "view %u %n", &seed, &at) != 1 || !at)
+	if (sscanf(line, "view %u%n", &seed, &at) != 1 || line[at] != ' ')
 		die(2, line);
-	int rc = view_compile(&made->picture, line + at, &view, &err);
+	int rc = view_compile(&made->picture, line + at + 1, &view, &err);
 	if (rc)
 		print_failure(rc, &err);
 	else
