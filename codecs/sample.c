@@ -97,11 +97,11 @@ void sample_to_f32(void *dst, const void *src, enum sample_type type, uint32_t d
 	}
 }
 
-void sample_table_to_f32(void *dst, const uint8_t *src, size_t step_bytes, const float table[256], size_t n)
+void sample_table_to_f32(void *dst, const uint8_t *src, ptrdiff_t step_bytes, const float table[256], size_t n)
 {
 	struct any_f32 *out = dst;
-	for (size_t i = 0; i < n; i++)
-		out[i].v = table[src[i * step_bytes]];
+	for (size_t i = 0; i < n; i++, src += step_bytes)
+		out[i].v = table[*src];
 }
 
 /* ---- from float32 ---- */
@@ -186,29 +186,32 @@ GATHER(u32, 2)
 GATHER(u32, 3)
 GATHER(u32, 4)
 
-static void gather_bytes(unsigned char *restrict dst, const unsigned char *restrict src, size_t step, unsigned size, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		for (unsigned b = 0; b < size; b++)
-			dst[i * size + b] = src[i * step + b];
-}
+/* Any step. */
+#define GATHER_ANY(type)                                                                                                           \
+	static void gather_##type(struct any_##type *restrict dst, const unsigned char *restrict src, ptrdiff_t step, size_t n)    \
+	{                                                                                                                          \
+		for (size_t i = 0; i < n; i++, src += step)                                                                        \
+			dst[i] = *(const struct any_##type *)(const void *)src;                                                    \
+	}
+GATHER_ANY(u8)
+GATHER_ANY(u16)
+GATHER_ANY(u32)
 
-void sample_gather(void *dst, const void *src, size_t src_step_bytes, unsigned size_bytes, size_t n)
+void sample_gather(void *dst, const void *src, ptrdiff_t src_step_bytes, unsigned size_bytes, size_t n)
 {
 	static void (*const u8[])(struct any_u8 *, const struct any_u8 *, size_t) = {gather_u8_2, gather_u8_3, gather_u8_4};
 	static void (*const u16[])(struct any_u16 *, const struct any_u16 *, size_t) = {gather_u16_2, gather_u16_3, gather_u16_4};
 	static void (*const u32[])(struct any_u32 *, const struct any_u32 *, size_t) = {gather_u32_2, gather_u32_3, gather_u32_4};
-	size_t step = src_step_bytes / size_bytes;
-	if (src_step_bytes == size_bytes)
+	ptrdiff_t step = src_step_bytes / (ptrdiff_t)size_bytes;
+	bool near = step >= 2 && step <= 4 && src_step_bytes % (ptrdiff_t)size_bytes == 0;
+	if (step == 1)
 		memcpy(dst, src, n * size_bytes);
-	else if (src_step_bytes % size_bytes || step < 2 || step > 4)
-		gather_bytes(dst, src, src_step_bytes, size_bytes, n);
 	else if (size_bytes == 1)
-		u8[step - 2](dst, src, n);
+		near ? u8[step - 2](dst, src, n) : gather_u8(dst, src, src_step_bytes, n);
 	else if (size_bytes == 2)
-		u16[step - 2](dst, src, n);
+		near ? u16[step - 2](dst, src, n) : gather_u16(dst, src, src_step_bytes, n);
 	else
-		u32[step - 2](dst, src, n);
+		near ? u32[step - 2](dst, src, n) : gather_u32(dst, src, src_step_bytes, n);
 }
 
 #define SCATTER(type)                                                                                                              \
@@ -287,7 +290,7 @@ void sample_interleave(void *dst, const void *const *planes, unsigned nplanes, u
 		interleave_u32(dst, planes, nplanes, n);
 }
 
-void sample_key_match(uint8_t *mask, const void *src, size_t step_bytes, unsigned size_bytes, uint32_t key, size_t n)
+void sample_key_match(uint8_t *mask, const void *src, ptrdiff_t step_bytes, unsigned size_bytes, uint32_t key, size_t n)
 {
 	const unsigned char *at = src;
 	for (size_t i = 0; i < n; i++, at += step_bytes) {

@@ -27,17 +27,17 @@ void sample_to_f32(void *dst, const void *src, enum sample_type type, uint32_t d
  * U32 is not a destination. */
 void sample_from_f32(void *dst, const float *src, enum sample_type type, size_t n);
 
-/* dst[i] = table[src[i * step_bytes]]: palettes, and curves of 8-bit samples. */
-void sample_table_to_f32(void *dst, const uint8_t *src, size_t step_bytes, const float table[256], size_t n);
+/* dst[i] = table[src[i * step_bytes]]: palettes, and curves of 8-bit samples. Steps may be negative, here and below. */
+void sample_table_to_f32(void *dst, const uint8_t *src, ptrdiff_t step_bytes, const float table[256], size_t n);
 
-/* Moving samples of size_bytes 1, 2 or 4, bits untouched; steps in bytes, dst_step_bytes may be negative. */
-void sample_gather(void *dst, const void *src, size_t src_step_bytes, unsigned size_bytes, size_t n);
+/* Moving samples of size_bytes 1, 2 or 4, bits untouched; steps in bytes. */
+void sample_gather(void *dst, const void *src, ptrdiff_t src_step_bytes, unsigned size_bytes, size_t n);
 void sample_scatter(void *dst, ptrdiff_t dst_step_bytes, const void *src, unsigned size_bytes, size_t n);
 
 /* dst[i * nplanes + p] = planes[p][i]; nplanes 1 to 4; planes are aligned. */
 void sample_interleave(void *dst, const void *const *planes, unsigned nplanes, unsigned size_bytes, size_t n);
 
 /* mask[i] &= (src[i * step_bytes] == key), with mask 0 or 1: one plane's part of the tRNS comparison. */
-void sample_key_match(uint8_t *mask, const void *src, size_t step_bytes, unsigned size_bytes, uint32_t key, size_t n);
+void sample_key_match(uint8_t *mask, const void *src, ptrdiff_t step_bytes, unsigned size_bytes, uint32_t key, size_t n);
 
 #endif

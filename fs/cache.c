@@ -32,7 +32,7 @@ static struct {
 	struct chunk **buckets;
 	size_t nbuckets, nchunks;
 	struct chunk *newest, *oldest;
-	uint64_t budget_bytes, used_bytes;
+	uint64_t budget_bytes, used_bytes, reserved_bytes;
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 int cache_start(uint64_t budget_bytes)
@@ -173,7 +173,7 @@ static void chunk_free(struct chunk *chunk)
 
 static void shrink(size_t room_bytes)
 {
-	while (cache.oldest && cache.used_bytes + room_bytes > cache.budget_bytes) {
+	while (cache.oldest && cache.used_bytes + cache.reserved_bytes + room_bytes > cache.budget_bytes) {
 		struct chunk *chunk = cache.oldest;
 		list_remove(chunk);
 		chunk_free(chunk);
@@ -281,6 +281,14 @@ void cache_unpin(struct chunk *chunk)
 			chunk_free(chunk);
 		}
 	}
+	pthread_mutex_unlock(&cache.lock);
+}
+
+void cache_reserve(int64_t change_bytes)
+{
+	pthread_mutex_lock(&cache.lock);
+	cache.reserved_bytes += (uint64_t)change_bytes;
+	shrink(0);
 	pthread_mutex_unlock(&cache.lock);
 }
 

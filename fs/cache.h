@@ -59,6 +59,9 @@ void cache_unpin(struct chunk *chunk);
 void *cache_alloc(size_t len_bytes);
 void cache_release(void *data, size_t len_bytes); /* one that was never given to cache_finish */
 
+/* Memory of others that counts against the budget too (headers of known images): by so many bytes more or less. */
+void cache_reserve(int64_t change_bytes);
+
 /* For the filler, once: the samples (taken over), or why there are none. */
 void cache_finish(struct chunk *chunk, void *data, size_t len_bytes);
 void cache_fail(struct chunk *chunk, const struct err *err);

@@ -75,6 +75,7 @@ static void image_free(struct image *image)
 	pthread_mutex_destroy(&image->lock);
 	pthread_cond_destroy(&image->checked);
 	free(image->path);
+	cache_reserve(-(int64_t)image->header_bytes);
 	free(image);
 	status_sub(&status.images_known, 1);
 }
@@ -191,6 +192,7 @@ static void image_open(struct image *image, const struct image_spec *spec)
 	image->opening = false;
 	pthread_cond_broadcast(&table.opened);
 	pthread_mutex_unlock(&table.lock);
+	cache_reserve((int64_t)image->header_bytes);
 }
 
 static struct image *table_find(const struct image_key *key)

@@ -35,8 +35,9 @@ void json_int(struct json *json, const char *key, int64_t value);
 void json_uint(struct json *json, const char *key, uint64_t value);
 void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
-void json_float(struct json *json, const char *key, float value);   /* the shortest text that reads back as the same float32 */
-void json_double(struct json *json, const char *key, double value); /* likewise for float64 */
+/* The fewest digits that read back as the same float32, or float64; whole numbers end with ".0". */
+void json_float(struct json *json, const char *key, float value);
+void json_double(struct json *json, const char *key, double value);
 
 /* text as json_string shows it: invalid UTF-8 replaced. Two keys are the same where these are. To be freed; NULL: no memory. */
 char *json_visible(const char *text);

@@ -1,6 +1,7 @@
 /* main.c - the command line: which command, its options, the settings. */
 #include <errno.h>
 #include <fuse_opt.h>
+#include <iconv.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -155,6 +156,17 @@ static bool take_verify(const char *text)
 	return !text;
 }
 
+static bool take_encoding(const char *name)
+{
+	iconv_t known = name ? iconv_open("UTF-8", name) : (iconv_t)0;
+	config.encoding = name;
+	if (known == (iconv_t)-1)
+		fprintf(stderr, "pixfs: encoding=%s: no such encoding\n", name);
+	else if (name)
+		iconv_close(known);
+	return known != (iconv_t)-1;
+}
+
 static bool take_config(const struct options *options)
 {
 	uint64_t threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN), readahead = 0;
@@ -165,12 +177,11 @@ static bool take_config(const struct options *options)
 	config.immutable = options->immutable;
 	config.follow_symlinks = options->follow_symlinks;
 	config.shared = options->shared;
-	config.encoding = options->encoding;
 	if (!take_size("cache_size", options->cache_size, &config.cache_bytes) ||
 	    !take_size("threads", options->threads, &threads) ||
 	    !take_size("max_pixels", options->max_pixels, &config.max_pixels) ||
 	    !take_size("max_entry", options->max_entry, &config.max_entry_bytes) ||
-	    !take_size("readahead", options->readahead, &readahead) || !take_verify(options->verify))
+	    !take_size("readahead", options->readahead, &readahead) || !take_verify(options->verify) || !take_encoding(options->encoding))
 		return false;
 	if (threads < 1 || threads > 256 || readahead > 1 << 20) {
 		fprintf(stderr, "pixfs: threads= takes 1 to 256, readahead= up to 1048576\n");
@@ -231,9 +242,9 @@ static enum exit_code open_source(const char *source)
 	return err.code == -EINVAL ? EXIT_BAD_SOURCE : EXIT_NO_SOURCE;
 }
 
-static enum exit_code usage_error(void)
+static enum exit_code usage_error(const char *words)
 {
-	fputs(usage, stderr);
+	fprintf(stderr, "pixfs: %s (see pixfs --help)\n", words);
 	return EXIT_USAGE;
 }
 
@@ -241,12 +252,12 @@ static enum exit_code run_mount(const struct fuse_args *args, struct options *op
 {
 	char fuse_options[8192];
 	if (options->noperands != 2)
-		return usage_error();
+		return usage_error("a SOURCE and a MOUNTPOINT are wanted");
 	enum exit_code code = open_source(options->operands[0]);
 	if (code != EXIT_OK)
 		return code;
 	if (!gather_fuse_options(args, options, fuse_options, sizeof fuse_options))
-		return usage_error();
+		return usage_error("unknown option");
 	options->mount.fuse_options = fuse_options;
 	options->mount.mountpoint = options->operands[1];
 	options->mount.log_path = options->log;
@@ -256,7 +267,7 @@ static enum exit_code run_mount(const struct fuse_args *args, struct options *op
 static enum exit_code run_cat(const struct options *options)
 {
 	if (options->noperands != 3)
-		return usage_error();
+		return usage_error("cat wants a SOURCE and a PATH");
 	enum exit_code code = open_source(options->operands[1]);
 	return code == EXIT_OK ? command_cat(options->operands[2]) : code;
 }
@@ -285,7 +296,7 @@ static enum exit_code run_check(int argc, char **argv)
 	enum exit_code code = EXIT_USAGE;
 	if (!sources || nsources == 0 || nsources >= argc || fuse_opt_parse(&args, &options, option_table, take_option) != 0 ||
 	    args.argc > 1 || !take_config(&options)) {
-		fputs(usage, stderr);
+		code = usage_error("check wants one SOURCE or more");
 	} else {
 		code = EXIT_OK;
 		for (int i = 0; i < nsources; i++) {
@@ -313,7 +324,7 @@ int main(int argc, char **argv)
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
 	enum exit_code code;
 	if (fuse_opt_parse(&args, &options, option_table, take_option) != 0)
-		code = usage_error();
+		code = usage_error("wrong options");
 	else if (!take_config(&options))
 		code = EXIT_USAGE;
 	else if (options.noperands > 0 && strcmp(options.operands[0], "cat") == 0)

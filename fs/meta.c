@@ -1,4 +1,4 @@
-/* meta.c - meta.json. One function for each group of fields, in the order of the contract; every key is always there,
+/* meta.c - meta.json. One function for each group of fields, in the order of the schema; every key is always there,
  * null where the file doesn't tell. Deterministic: only the header, the path and the source's own attributes go in. */
 #include "meta.h"
 

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <time.h>
@@ -136,7 +137,8 @@ static enum exit_code prepare_mountpoint(const char *path)
 	char type[64] = "", device[32];
 	struct stat st;
 	int rc = resolve_mountpoint(path, mounted.mountpoint);
-	if (rc == 0 && stat(mounted.mountpoint, &st) != 0 && errno == ENOTCONN && find_mount(mounted.mountpoint, type, device) &&
+	/* statfs always asks the daemon; stat may be answered from what the kernel remembers of a dead one */
+	if (rc == 0 && statfs(mounted.mountpoint, &(struct statfs){0}) != 0 && errno == ENOTCONN && find_mount(mounted.mountpoint, type, device) &&
 	    strcmp(type, "fuse.pixfs") == 0) {
 		fprintf(stderr, "pixfs: %s: cleaning up a dead pixfs mount\n", path);
 		unmount_lazily(mounted.mountpoint);

@@ -26,8 +26,8 @@ static inline const struct codec_level *picture_level(const struct picture *pict
 
 /* One named layer of a file: a part x the prefix before the last dot of its channels' names. */
 struct layer {
-	char *name;      /* as a directory name: "ViewLayer.Combined", "left.diffuse"; '/', '%', a leading '.' and control
-	                  * characters percent-encoded, never "", unique among the layers, at most 255 bytes */
+	char *name; /* as a directory name: "ViewLayer.Combined", "left.diffuse"; '/', '%', a leading '.' and control
+		     * characters percent-encoded, never "", unique among the layers, at most 255 bytes */
 	uint32_t part;
 	uint32_t nchannels;
 	uint16_t *channels;

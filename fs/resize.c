@@ -9,7 +9,7 @@ static const struct filter {
 	const char *name;
 	double support; /* 0: takes one sample */
 } filters[] = {
-	[FILTER_NEAREST] = {"nearest", 0.0}, [FILTER_BOX] = {"box", 0.5},	   [FILTER_LINEAR] = {"linear", 1.0},
+	[FILTER_NEAREST] = {"nearest", 0.0}, [FILTER_BOX] = {"box", 0.5},           [FILTER_LINEAR] = {"linear", 1.0},
 	[FILTER_CUBIC] = {"cubic", 2.0},     [FILTER_LANCZOS3] = {"lanczos3", 3.0},
 };
 
@@ -85,7 +85,8 @@ static uint32_t nearest(const struct resize_axis *axis, uint32_t i)
 }
 
 /* The source samples of output i: [*ret_start, *ret_end), at most taps, and the centre that their weights are measured from. */
-static void window(const struct resize_axis *axis, uint32_t i, uint64_t taps, uint32_t *ret_start, uint32_t *ret_end, double *ret_center)
+static void window(const struct resize_axis *axis, uint32_t i, uint64_t taps, uint32_t *ret_start, uint32_t *ret_end,
+		   double *ret_center)
 {
 	double support = filters[axis->filter].support * axis_stretch(axis), center = ((double)i + 0.5) * axis_ratio(axis);
 	double start = center - support + 0.5, end = center + support + 0.5;

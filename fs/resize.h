@@ -34,6 +34,7 @@ void resize_source_range(const struct resize_axis *axis, uint32_t first, uint32_
 
 /* Weights of the outputs [first, first + n): those of output first + i are weights[i * taps ..], counts[i] of them, for the
  * source samples from starts[i]. weights has n * taps entries, taps as resize_taps. */
-void resize_weights(const struct resize_axis *axis, uint32_t first, uint32_t n, double *weights, uint32_t *starts, uint32_t *counts);
+void resize_weights(const struct resize_axis *axis, uint32_t first, uint32_t n, double *weights, uint32_t *starts,
+		    uint32_t *counts);
 
 #endif

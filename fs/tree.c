@@ -53,6 +53,14 @@ static unsigned find_row(const struct folder *folder, unsigned parent, const cha
 	return 0;
 }
 
+static bool row_is_known(unsigned parent, const char *name)
+{
+	for (size_t i = 0; i < row_count; i++)
+		if (row_table[i].parent == parent && row_table[i].name && strcmp(row_table[i].name, name) == 0)
+			return row_table[i].row != ROW_ERROR && row_table[i].row != ROW_STATUS;
+	return false;
+}
+
 /* What lies by name below channels/, layers/, mips/ and views/. */
 static int find_named(const struct folder *folder, unsigned row, const char *name, struct node_spec *ret_spec, struct err *err)
 {
@@ -97,8 +105,8 @@ static int lookup_in_image(struct place parent, const char *name, struct place *
 		if (rc == 0 && !node)
 			rc = err_set(err, -ENOMEM, "no memory");
 		*ret_place = (struct place){node, ROW_SELF};
-	} else if (folder.broken && folder.err.code != -EIO && folder.err.code != -EFBIG && folder.err.code != -EOPNOTSUPP) {
-		rc = err_copy(err, &folder.err); /* not known to be absent */
+	} else if (folder.broken && folder.is_image && row_is_known(parent.row, name)) {
+		rc = err_copy(err, &folder.err); /* there would be such a file if the header could be read: say why not */
 	}
 	folder_close(&folder);
 	return rc;
@@ -108,6 +116,8 @@ int tree_lookup(struct place parent, const char *name, struct place *ret_place, 
 {
 	if (!tree_is_folder(parent))
 		return -ENOTDIR;
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/') || !*name)
+		return -ENOENT; /* never a way out of the source */
 	if (!tree_is_container(parent.node) || parent.row || (parent.node == walk_root && strcmp(name, ".pixfs") == 0))
 		return lookup_in_image(parent, name, ret_place, err);
 	struct node *node;

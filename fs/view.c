@@ -23,11 +23,8 @@ struct extension {
 static const struct extension *extension_find(const char *name)
 {
 	static const struct extension table[] = {
-		{"f32", VIEW_RAW, true, SAMPLE_F32},
-		{"f16", VIEW_RAW, true, SAMPLE_F16},
-		{"u8", VIEW_RAW, true, SAMPLE_U8},
-		{"u16", VIEW_RAW, true, SAMPLE_U16},
-		{"npy", VIEW_NPY, false, SAMPLE_F32},
+		{"f32", VIEW_RAW, true, SAMPLE_F32}, {"f16", VIEW_RAW, true, SAMPLE_F16},  {"u8", VIEW_RAW, true, SAMPLE_U8},
+		{"u16", VIEW_RAW, true, SAMPLE_U16}, {"npy", VIEW_NPY, false, SAMPLE_F32},
 	};
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (strcmp(name, table[i].name) == 0)
@@ -57,11 +54,13 @@ static int settle_type(struct view_plan *plan, const struct extension *extension
 	for (uint32_t i = 0; plan->native && i < plan->nchannels; i++) {
 		enum sample_type stored = (enum sample_type)base->part->planes[base->channels[plan->channels[i].source].plane].type;
 		if (i && stored != type)
-			return err_set(plan->err, -EINVAL, "native: the channels are stored in different sample types: choose some with ch=");
+			return err_set(plan->err, -EINVAL,
+				       "native: the channels are stored in different sample types: choose some with ch=");
 		type = stored;
 	}
 	if (extension->typed && type != extension->type)
-		return err_set(plan->err, -EINVAL, "the extension %s contradicts the sample type of the operations", extension->name);
+		return err_set(plan->err, -EINVAL, "the extension %s contradicts the sample type of the operations",
+			       extension->name);
 	view->info.dtype = type;
 	view->element_bytes = sample_size_bytes(type);
 	return 0;
@@ -86,7 +85,7 @@ static void settle_filter(struct view_plan *plan)
 		struct view_stage *stage = &plan->view->stages[i];
 		if (stage->kind != STAGE_RESIZE)
 			continue;
-		struct resize_axis *axes[2] = {&stage->resize.x, &stage->resize.y};
+		struct resize_axis *axes[2] = {&stage->resize.resize.x, &stage->resize.resize.y};
 		for (unsigned a = 0; a < 2; a++)
 			axes[a]->filter = plan->has_filter ? plan->filter : axes[a]->out < axes[a]->in ? FILTER_BOX : FILTER_LINEAR;
 	}
@@ -100,7 +99,8 @@ static int settle_resize(struct view_plan *plan)
 	settle_filter(plan);
 	for (uint32_t i = 0; i < plan->view->nstages; i++) {
 		const struct view_stage *stage = &plan->view->stages[i];
-		if (stage->kind == STAGE_RESIZE && (resize_taps(&stage->resize.x) > most_taps || resize_taps(&stage->resize.y) > most_taps))
+		const struct resize *resize = &stage->resize.resize;
+		if (stage->kind == STAGE_RESIZE && (resize_taps(&resize->x) > most_taps || resize_taps(&resize->y) > most_taps))
 			return err_set(plan->err, -EFBIG, "the resize would take more than 2^20 samples for one");
 	}
 	return 0;
@@ -218,6 +218,9 @@ void view_free(struct view *view)
 {
 	if (!view)
 		return;
+	for (uint32_t i = 0; i < view->nstages; i++)
+		if (view->stages[i].kind == STAGE_RESIZE)
+			resize_memory_free(view->stages[i].resize.memory);
 	arena_free(&view->arena);
 	free(view);
 }

@@ -3,7 +3,7 @@
  * pixels.f32, pixels.npy, a channel, everything below views/ and, later, a stack's member are views. A view does no I/O
  * and has no state: the samples that it needs come through struct view_source, so it is tested without a mount.
  *
- * Spec grammar: CONTRACT section 4, "<op>[,<op>...].<ext>", one path component. Operations work left to right on float32
+ * Spec grammar: README, "Views": "<op>[,<op>...].<ext>", one path component. Operations work left to right on float32
  * values (y, x, c), except `native` (the stored sample type, bits untouched) and the conversions at the end.
  */
 #ifndef PIXFS_VIEW_H
@@ -41,7 +41,7 @@ struct view_info {
 
 /* Compiles spec (the file's name below views/, extension included, e.g. "linear,chw.npy") for a picture.
  * -ENOENT: unknown operation or extension; -EINVAL: malformed or impossible here (words say why); -EFBIG: too large;
- * -EOPNOTSUPP: the part's pixels can't be decoded (the part's own words); -ENOMEM. Needs only the header. */
+ * -ENOMEM. Needs only the header: a part whose pixels can't be decoded has views of a shape, whose samples can't be had. */
 int view_compile(const struct picture *picture, const char *spec, struct view **ret_view, struct err *err);
 
 /* The view of one channel (an index of part->channels) as float32 (H, W), at the channel's own resolution; npy chooses

@@ -1,8 +1,9 @@
 /* view_base.c - the first stage of a view: rectangles of decoded chunks -> samples where the sink wants them.
  *
- * Chunks are pinned one at a time. Within a chunk the work goes row by row, in pieces of PIECE pixels: each channel of a
- * piece is made contiguous on the stack and then stored; where the chunk already holds the row as the sink wants it
- * (interleaved pixels in their own order), a whole row is converted at once.
+ * Chunks are pinned one at a time. Within a chunk the work goes in pieces of at most PIECE pixels in the direction in which
+ * the sink's pixels lie closest: along rows, along columns where x and y are exchanged, backwards where the sink runs
+ * backwards. Each channel of a piece is made contiguous on the stack and then stored; where the chunk already holds the row
+ * as the sink wants it (interleaved pixels in their own order), a whole row is converted at once.
  *
  * A plane with a sampling of s has a sample for every s-th pixel; in a stage with unit 1 each is repeated, and then the row
  * that is repeated may lie in the chunk before: rows and columns are looked for by the pixel that their sample stands at. */
@@ -23,6 +24,7 @@ struct chunk {
 	const unsigned char *samples;
 	struct view_rect asked;
 	struct view_sink sink;
+	enum way { WAY_RUN, WAY_GROUP, WAY_EACH } way;
 };
 
 static uint32_t ceil_div(uint32_t a, uint32_t b)
@@ -61,60 +63,94 @@ static unsigned element_bytes(const struct base_stage *base, const struct base_c
 	return base->native ? sample_size_bytes((enum sample_type)plane_of(base, channel)->type) : (unsigned)sizeof(float);
 }
 
-/* ---- one piece of a row ---- */
+/* ---- one piece ---- */
 
-static void piece_key(const struct chunk *chunk, uint32_t x, uint32_t y, void *dst, uint32_t n)
+/* Pixels of the stage behind each other: n from (x, y) on, one to the right or down or back. */
+struct piece {
+	uint32_t x, y, n;
+	int8_t dx, dy;
+};
+
+static ptrdiff_t piece_step(const struct piece *piece, const struct codec_plane_layout *plane)
+{
+	return piece->dx * (ptrdiff_t)plane->step_bytes + piece->dy * (ptrdiff_t)plane->row_bytes;
+}
+
+/* The sample of the plane that pixel (x, y) shows; each is repeated repeat_x, repeat_y times. */
+static const unsigned char *sample_at(const struct chunk *chunk, const struct base_channel *channel, uint32_t p, uint32_t x,
+				      uint32_t y)
+{
+	const struct codec_plane *plane = &chunk->part->planes[p];
+	const struct codec_plane_layout *at = &chunk->planes[p];
+	size_t column = x / repeat_x(chunk->base, channel) - ceil_div(chunk->layout.x, plane->xsampling);
+	size_t row = y / repeat_y(chunk->base, channel) - ceil_div(chunk->layout.y, plane->ysampling);
+	return chunk->samples + at->offset + row * at->row_bytes + column * at->step_bytes;
+}
+
+static void piece_key(const struct chunk *chunk, const struct base_channel *channel, const struct piece *piece, void *dst)
 {
 	static const float alpha[256] = {[0] = 1.0f, [1] = 0.0f};
 	uint8_t matches[PIECE];
-	memset(matches, 1, n);
-	for (uint32_t p = 0; p < chunk->part->nplanes && p < 3; p++) {
-		const struct codec_plane_layout *plane = &chunk->planes[p];
-		const unsigned char *src = chunk->samples + plane->offset + y * plane->row_bytes + x * plane->step_bytes;
-		unsigned size = sample_size_bytes((enum sample_type)chunk->part->planes[p].type);
-		sample_key_match(matches, src, plane->step_bytes, size, chunk->part->key[p], n);
-	}
-	sample_table_to_f32(dst, matches, 1, alpha, n);
+	memset(matches, 1, piece->n);
+	for (uint32_t p = 0; p < chunk->part->nplanes && p < 3; p++)
+		sample_key_match(matches, sample_at(chunk, channel, p, piece->x, piece->y), piece_step(piece, &chunk->planes[p]),
+				 sample_size_bytes((enum sample_type)chunk->part->planes[p].type), chunk->part->key[p], piece->n);
+	sample_table_to_f32(dst, matches, 1, alpha, piece->n);
 }
 
-/* n <= PIECE samples of one channel, contiguous at dst; x and y count the plane's own samples of this chunk. */
-static void piece_samples(const struct chunk *chunk, const struct base_channel *channel, uint32_t x, uint32_t y, void *dst, uint32_t n)
+/* The piece's samples of one channel that isn't repeated, contiguous at dst. */
+static void piece_samples(const struct chunk *chunk, const struct base_channel *channel, const struct piece *piece, void *dst)
 {
 	const struct codec_plane *plane = plane_of(chunk->base, channel);
-	const struct codec_plane_layout *at = &chunk->planes[channel->plane];
-	const unsigned char *src = chunk->samples + at->offset + y * at->row_bytes + x * at->step_bytes;
+	const unsigned char *src = sample_at(chunk, channel, channel->plane, piece->x, piece->y);
+	ptrdiff_t step = piece_step(piece, &chunk->planes[channel->plane]);
 	unsigned size = sample_size_bytes((enum sample_type)plane->type);
 	uint32_t packed[PIECE];
 	if (channel->kind == BASE_KEY) {
-		piece_key(chunk, x, y, dst, n);
+		piece_key(chunk, channel, piece, dst);
 	} else if (channel->kind == BASE_TABLE) {
-		sample_table_to_f32(dst, src, at->step_bytes, channel->table, n);
+		sample_table_to_f32(dst, src, step, channel->table, piece->n);
 	} else if (chunk->base->native) {
-		sample_gather(dst, src, at->step_bytes, size, n);
-	} else if (at->step_bytes == size) {
-		sample_to_f32(dst, src, (enum sample_type)plane->type, plane->divisor, n);
+		sample_gather(dst, src, step, size, piece->n);
+	} else if (step == (ptrdiff_t)size) {
+		sample_to_f32(dst, src, (enum sample_type)plane->type, plane->divisor, piece->n);
 	} else {
-		sample_gather(packed, src, at->step_bytes, size, n);
-		sample_to_f32(dst, packed, (enum sample_type)plane->type, plane->divisor, n);
+		sample_gather(packed, src, step, size, piece->n);
+		sample_to_f32(dst, packed, (enum sample_type)plane->type, plane->divisor, piece->n);
 	}
 }
 
-/* n <= PIECE samples of the stage's row y from column x on, repeated where the plane is subsampled. */
-static void piece_fetch(const struct chunk *chunk, const struct base_channel *channel, uint32_t x, uint32_t y, void *dst, uint32_t n)
+/* As piece_samples, of a subsampled plane; only float32 stages repeat. Along a row the samples are converted all at once. */
+static void piece_repeated(const struct chunk *chunk, const struct base_channel *channel, const struct piece *piece, void *dst)
 {
-	const struct codec_plane *plane = plane_of(chunk->base, channel);
-	uint32_t rx = repeat_x(chunk->base, channel), ry = repeat_y(chunk->base, channel);
-	uint32_t sample_y = y / ry - ceil_div(chunk->layout.y, plane->ysampling);
-	uint32_t sample_x = x / rx - ceil_div(chunk->layout.x, plane->xsampling);
-	if (rx == 1) {
-		piece_samples(chunk, channel, sample_x, sample_y, dst, n);
+	if (piece->dx == 1) {
+		float once[PIECE];
+		uint32_t repeat = repeat_x(chunk->base, channel), skip = piece->x % repeat;
+		const struct piece samples = {piece->x, piece->y, (skip + piece->n - 1) / repeat + 1, 1, 0};
+		piece_samples(chunk, channel, &samples, once);
+		for (uint32_t i = 0; i < piece->n; i++)
+			memcpy((unsigned char *)dst + i * sizeof(float), &once[(skip + i) / repeat], sizeof(float));
 		return;
 	}
-	float once[PIECE + 1]; /* only float32 stages repeat */
-	uint32_t skip = x % rx;
-	piece_samples(chunk, channel, sample_x, sample_y, once, (skip + n - 1) / rx + 1);
-	for (uint32_t i = 0; i < n; i++)
-		memcpy((unsigned char *)dst + i * sizeof(float), &once[(skip + i) / rx], sizeof(float));
+	float value = 0.0f;
+	const unsigned char *known = NULL;
+	for (uint32_t i = 0; i < piece->n; i++) {
+		struct piece one = {(uint32_t)((int64_t)piece->x + (int64_t)i * piece->dx),
+				    (uint32_t)((int64_t)piece->y + (int64_t)i * piece->dy), 1, 1, 0};
+		const unsigned char *src = sample_at(chunk, channel, channel->plane, one.x, one.y);
+		if (src != known)
+			piece_samples(chunk, channel, &one, &value);
+		known = src;
+		memcpy((unsigned char *)dst + i * sizeof value, &value, sizeof value);
+	}
+}
+
+static void piece_fetch(const struct chunk *chunk, const struct base_channel *channel, const struct piece *piece, void *dst)
+{
+	if (repeat_x(chunk->base, channel) == 1 && repeat_y(chunk->base, channel) == 1)
+		piece_samples(chunk, channel, piece, dst);
+	else
+		piece_repeated(chunk, channel, piece, dst);
 }
 
 /* ---- one chunk ---- */
@@ -142,7 +178,36 @@ static bool chunk_clip(const struct base_stage *base, const struct codec_chunk_l
 
 static unsigned char *chunk_target(const struct chunk *chunk, uint32_t x, uint32_t y)
 {
-	return chunk->sink.at + (ptrdiff_t)(x - chunk->asked.x) * chunk->sink.x_step + (ptrdiff_t)(y - chunk->asked.y) * chunk->sink.row_step;
+	return chunk->sink.at + (ptrdiff_t)(x - chunk->asked.x) * chunk->sink.x_step +
+	       (ptrdiff_t)(y - chunk->asked.y) * chunk->sink.row_step;
+}
+
+/* How to walk over a rectangle: in which direction the pieces run, and how far apart their pixels lie in the sink. */
+struct walk {
+	bool down, back;
+	ptrdiff_t step; /* of the sink between the pixels of a piece: positive */
+};
+
+static ptrdiff_t distance(ptrdiff_t step)
+{
+	return step < 0 ? -step : step;
+}
+
+static struct walk walk_of(const struct view_sink *sink)
+{
+	bool down = distance(sink->row_step) < distance(sink->x_step);
+	ptrdiff_t step = down ? sink->row_step : sink->x_step;
+	return (struct walk){down, step < 0, distance(step)};
+}
+
+/* Piece number i of line number `line` of rect: its first pixel is the one that comes first in the sink. */
+static struct piece walk_piece(const struct walk *walk, struct view_rect rect, uint32_t line, uint32_t i)
+{
+	uint32_t length = walk->down ? rect.height : rect.width, at = i * PIECE, n = min_u32(PIECE, length - at);
+	uint32_t along = walk->back ? length - 1 - at : at;
+	int8_t one = walk->back ? -1 : 1;
+	return walk->down ? (struct piece){rect.x + line, rect.y + along, n, 0, one}
+			  : (struct piece){rect.x + along, rect.y + line, n, one, 0};
 }
 
 static void chunk_fetch_one(const struct chunk *chunk, const struct base_channel *channel, uint32_t index)
@@ -150,19 +215,29 @@ static void chunk_fetch_one(const struct chunk *chunk, const struct base_channel
 	struct view_rect rect = chunk->asked;
 	if (channel->kind == BASE_CONST || !chunk_clip(chunk->base, &chunk->layout, channel, &rect))
 		return;
+	struct walk walk = walk_of(&chunk->sink);
 	unsigned size = element_bytes(chunk->base, channel);
-	uint32_t piece[PIECE];
-	for (uint32_t y = rect.y; y < rect.y + rect.height; y++)
-		for (uint32_t x = rect.x, n; x < rect.x + rect.width; x += n) {
-			n = min_u32(PIECE, rect.x + rect.width - x);
-			unsigned char *dst = chunk_target(chunk, x, y) + (ptrdiff_t)index * chunk->sink.channel_step;
-			if (chunk->sink.x_step == (ptrdiff_t)size) {
-				piece_fetch(chunk, channel, x, y, dst, n);
+	uint32_t samples[PIECE], lines = walk.down ? rect.width : rect.height, length = walk.down ? rect.height : rect.width;
+	for (uint32_t line = 0; line < lines; line++)
+		for (uint32_t i = 0; i < ceil_div(length, PIECE); i++) {
+			struct piece piece = walk_piece(&walk, rect, line, i);
+			unsigned char *dst = chunk_target(chunk, piece.x, piece.y) + (ptrdiff_t)index * chunk->sink.channel_step;
+			if (walk.step == (ptrdiff_t)size) {
+				piece_fetch(chunk, channel, &piece, dst);
 			} else {
-				piece_fetch(chunk, channel, x, y, piece, n);
-				sample_scatter(dst, chunk->sink.x_step, piece, size, n);
+				piece_fetch(chunk, channel, &piece, samples);
+				sample_scatter(dst, walk.step, samples, size, piece.n);
 			}
 		}
+}
+
+/* The index in the channels of the first of the list that isn't a constant. */
+static uint32_t first_stored(const struct base_stage *base, const uint16_t *list, uint32_t n)
+{
+	uint32_t i = 0;
+	while (i + 1 < n && base->channels[list[i]].kind == BASE_CONST)
+		i++;
+	return list[i];
 }
 
 /* 2 to 4 channels side by side in the sink, none of them subsampled. */
@@ -170,17 +245,23 @@ static void chunk_fetch_group(const struct chunk *chunk, const uint16_t *list, u
 {
 	const struct base_channel *channels = chunk->base->channels;
 	struct view_rect rect = chunk->asked;
-	if (!chunk_clip(chunk->base, &chunk->layout, &channels[list[0]], &rect))
+	if (!chunk_clip(chunk->base, &chunk->layout, &channels[first_stored(chunk->base, list, count)], &rect))
 		return;
+	struct walk walk = walk_of(&chunk->sink);
 	unsigned size = element_bytes(chunk->base, &channels[list[0]]);
-	uint32_t pieces[GROUP_MAX][PIECE];
-	const void *planes[GROUP_MAX] = {pieces[0], pieces[1], pieces[2], pieces[3]};
-	for (uint32_t y = rect.y; y < rect.y + rect.height; y++)
-		for (uint32_t x = rect.x, n; x < rect.x + rect.width; x += n) {
-			n = min_u32(PIECE, rect.x + rect.width - x);
-			for (uint32_t i = 0; i < count; i++)
-				piece_fetch(chunk, &channels[list[i]], x, y, pieces[i], n);
-			sample_interleave(chunk_target(chunk, x, y), planes, count, size, n);
+	uint32_t samples[GROUP_MAX][PIECE], lines = walk.down ? rect.width : rect.height,
+					    length = walk.down ? rect.height : rect.width;
+	const void *planes[GROUP_MAX] = {samples[0], samples[1], samples[2], samples[3]};
+	for (uint32_t c = 0; c < count; c++)
+		for (uint32_t i = 0; channels[list[c]].kind == BASE_CONST && i < PIECE; i++)
+			memcpy(&samples[c][i], &channels[list[c]].value, sizeof(float));
+	for (uint32_t line = 0; line < lines; line++)
+		for (uint32_t i = 0; i < ceil_div(length, PIECE); i++) {
+			struct piece piece = walk_piece(&walk, rect, line, i);
+			for (uint32_t c = 0; c < count; c++)
+				if (channels[list[c]].kind != BASE_CONST)
+					piece_fetch(chunk, &channels[list[c]], &piece, samples[c]);
+			sample_interleave(chunk_target(chunk, piece.x, piece.y), planes, count, size, piece.n);
 		}
 }
 
@@ -235,14 +316,14 @@ static bool is_run(const struct base_stage *base, const uint16_t *list, uint32_t
 static bool is_group(const struct base_stage *base, const uint16_t *list, uint32_t n, const struct view_sink *sink)
 {
 	ptrdiff_t size = (ptrdiff_t)element_bytes(base, &base->channels[list[0]]);
-	if (n < 2 || n > GROUP_MAX || sink->channel_step != size || sink->x_step != size * (ptrdiff_t)n)
+	if (n < 2 || n > GROUP_MAX || sink->channel_step != size || walk_of(sink).step != size * (ptrdiff_t)n)
 		return false;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct base_channel *channel = &base->channels[list[i]];
-		if (channel->kind == BASE_CONST || repeat_x(base, channel) != 1 || repeat_y(base, channel) != 1)
+		if (channel->kind != BASE_CONST && (repeat_x(base, channel) != 1 || repeat_y(base, channel) != 1))
 			return false;
 	}
-	return true;
+	return base->channels[first_stored(base, list, n)].kind != BASE_CONST;
 }
 
 static void fill_constant(const struct base_channel *channel, uint32_t index, struct view_rect rect, struct view_sink sink)
@@ -262,7 +343,8 @@ struct chunk_range {
 	bool any;
 };
 
-static void range_add(struct chunk_range *range, const struct base_stage *base, const struct base_channel *channel, struct view_rect rect)
+static void range_add(struct chunk_range *range, const struct base_stage *base, const struct base_channel *channel,
+		      struct view_rect rect)
 {
 	if (channel->kind == BASE_CONST)
 		return;
@@ -290,8 +372,8 @@ void base_want(struct view_reader *reader, struct view_rect rect)
 		reader->source->want(reader->source->context, range.x0, range.y0, range.x1, range.y1);
 }
 
-static bool chunk_is_needed(const struct base_stage *base, const struct codec_chunk_layout *layout, const uint16_t *list, uint32_t n,
-			    struct view_rect rect)
+static bool chunk_is_needed(const struct base_stage *base, const struct codec_chunk_layout *layout, const uint16_t *list,
+			    uint32_t n, struct view_rect rect)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct view_rect clipped = rect;
@@ -311,9 +393,9 @@ static int chunk_fetch(struct view_reader *reader, struct chunk *chunk, uint32_t
 	if (rc)
 		return rc;
 	chunk->samples = samples;
-	if (is_run(chunk->base, list, n, &chunk->sink))
+	if (chunk->way == WAY_RUN)
 		chunk_fetch_run(chunk, &chunk->base->channels[list[0]]);
-	else if (is_group(chunk->base, list, n, &chunk->sink))
+	else if (chunk->way == WAY_GROUP)
 		chunk_fetch_group(chunk, list, n);
 	else
 		for (uint32_t i = 0; i < n; i++)
@@ -327,9 +409,10 @@ int base_fetch(struct view_reader *reader, struct view_rect rect, const uint16_t
 	const struct base_stage *base = &reader->view->stages[0].base;
 	struct chunk chunk = {.base = base, .part = base->part, .planes = reader->layouts, .asked = rect, .sink = sink};
 	struct chunk_range range = {0};
+	chunk.way = is_run(base, list, n, &sink) ? WAY_RUN : is_group(base, list, n, &sink) ? WAY_GROUP : WAY_EACH;
 	for (uint32_t i = 0; i < n; i++) {
 		range_add(&range, base, &base->channels[list[i]], rect);
-		if (base->channels[list[i]].kind == BASE_CONST)
+		if (base->channels[list[i]].kind == BASE_CONST && chunk.way == WAY_EACH)
 			fill_constant(&base->channels[list[i]], i, rect, sink);
 	}
 	for (uint32_t cy = range.y0; range.any && cy <= range.y1; cy++)

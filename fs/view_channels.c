@@ -165,7 +165,8 @@ int op_gray(struct view_plan *plan, const struct view_op *op, const char *argume
 		if ((rc = channel_of_role(plan, i == 0 ? ROLE_R : i == 1 ? ROLE_G : ROLE_B, &rgb[i])))
 			return rc;
 	if (plan->native || plan->typed)
-		return err_set(plan->err, -EINVAL, "gray would have to be computed: not after %s", plan->native ? "native" : "a sample type");
+		return err_set(plan->err, -EINVAL, "gray would have to be computed: not after %s",
+			       plan->native ? "native" : "a sample type");
 	struct pixel_expr luma = {PIXEL_LUMA, rgb[0].source, rgb[1].source, rgb[2].source, 0, 0, NULL};
 	rc = plan_show(plan, &channel, 1);
 	return rc ? rc : plan_pixels(plan, &luma);

@@ -23,8 +23,8 @@ enum transfer_kind {
 };
 
 struct transfer {
-	uint8_t kind; /* enum transfer_kind */
-	double gamma; /* TRANSFER_GAMMA: decoded = encoded ^ gamma */
+	uint8_t kind;     /* enum transfer_kind */
+	double gamma;     /* TRANSFER_GAMMA: decoded = encoded ^ gamma */
 	const char *name; /* for messages */
 };
 

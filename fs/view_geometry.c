@@ -11,7 +11,8 @@
 static int check_size(struct view_plan *plan, uint64_t width, uint64_t height)
 {
 	if (width > VIEW_MAX_PIXELS || height > VIEW_MAX_PIXELS || width * height > VIEW_MAX_PIXELS)
-		return err_set(plan->err, -EFBIG, "%" PRIu64 " x %" PRIu64 " pixels are more than a view may have (2^31)", width, height);
+		return err_set(plan->err, -EFBIG, "%" PRIu64 " x %" PRIu64 " pixels are more than a view may have (2^31)", width,
+			       height);
 	return 0;
 }
 
@@ -219,12 +220,14 @@ static int plan_resize(struct view_plan *plan, uint64_t width, uint64_t height)
 	const struct view_stage *before = plan_top(plan);
 	if (before->width == width && before->height == height)
 		return 0;
-	struct view_stage *stage = plan_push(plan, STAGE_RESIZE);
+	struct resize_memory *memory = plan_alloc(plan, 1, sizeof *memory);
+	struct view_stage *stage = memory ? plan_push(plan, STAGE_RESIZE) : NULL;
 	if (!stage)
-		return -EINVAL;
+		return memory ? -EINVAL : -ENOMEM;
 	plan->view->resizes = true;
-	stage->resize.x = (struct resize_axis){before->width, (uint32_t)width, 0};
-	stage->resize.y = (struct resize_axis){before->height, (uint32_t)height, 0};
+	stage->resize.memory = memory;
+	stage->resize.resize.x = (struct resize_axis){before->width, (uint32_t)width, 0};
+	stage->resize.resize.y = (struct resize_axis){before->height, (uint32_t)height, 0};
 	stage->width = (uint32_t)width;
 	stage->height = (uint32_t)height;
 	return 0;
@@ -252,7 +255,8 @@ int op_size(struct view_plan *plan, const struct view_op *op, const char *argume
 	if (strcmp(op->name, "size") == 0)
 		return plan_resize(plan, a, b);
 	if (one) /* the other side follows from the one that is given */
-		return (w >= h) == (strcmp(op->name, "long") == 0) ? plan_resize(plan, a, scale(a, h, w)) : plan_resize(plan, scale(a, w, h), a);
+		return (w >= h) == (strcmp(op->name, "long") == 0) ? plan_resize(plan, a, scale(a, h, w))
+								   : plan_resize(plan, scale(a, w, h), a);
 	return (unsigned __int128)a * h <= (unsigned __int128)b * w ? plan_resize(plan, a, scale(a, h, w))
 								    : plan_resize(plan, scale(b, w, h), b);
 }

@@ -76,8 +76,8 @@ int op_over(struct view_plan *plan, const struct view_op *op, const char *argume
 {
 	const char *at = argument;
 	float background[3];
-	if (!parse_decimal(&at, &background[0]) || !parse_char(&at, ':') || !parse_decimal(&at, &background[1]) || !parse_char(&at, ':') ||
-	    !parse_decimal(&at, &background[2]) || *at)
+	if (!parse_decimal(&at, &background[0]) || !parse_char(&at, ':') || !parse_decimal(&at, &background[1]) ||
+	    !parse_char(&at, ':') || !parse_decimal(&at, &background[2]) || *at)
 		return err_set(plan->err, -EINVAL, "over=%s: want three numbers R:G:B", argument);
 	int64_t alpha = plan_find_role(plan, ROLE_A);
 	if (alpha < 0)

@@ -69,7 +69,8 @@ static int apply_one(struct view_plan *plan, const char *text)
 	if (!op->takes_argument && argument)
 		return err_set(plan->err, -EINVAL, "%s takes no value", op->name);
 	if (op->changes_values && (plan->native || plan->typed))
-		return err_set(plan->err, -EINVAL, "%s changes values: not after %s", op->name, plan->native ? "native" : "a sample type");
+		return err_set(plan->err, -EINVAL, "%s changes values: not after %s", op->name,
+			       plan->native ? "native" : "a sample type");
 	return op->apply(plan, op, argument ? argument : "");
 }
 

@@ -338,7 +338,8 @@ static struct view_stage *foldable_base(struct view_plan *plan)
 }
 
 /* channel's values of all 256 samples, through the curve. */
-static int curve_table(struct view_plan *plan, const struct base_channel *channel, const struct curve *curve, const float **ret_table)
+static int curve_table(struct view_plan *plan, const struct base_channel *channel, const struct curve *curve,
+		       const float **ret_table)
 {
 	float *table = plan_alloc(plan, 256, sizeof *table);
 	uint8_t samples[256];

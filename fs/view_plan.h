@@ -15,6 +15,7 @@
 #ifndef PIXFS_VIEW_PLAN_H
 #define PIXFS_VIEW_PLAN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,21 +71,21 @@ struct base_stage {
 };
 
 enum pixel_op {
-	PIXEL_COPY,       /* a */
-	PIXEL_CONST,      /* k0 */
-	PIXEL_MUL,        /* a * b */
-	PIXEL_MUL_NOT,    /* (1 - a) * (1 - b) */
-	PIXEL_UNPREMUL,   /* b == 0 ? a : a / b */
-	PIXEL_LUMA,       /* 0.2126 a + 0.7152 b + 0.0722 c */
-	PIXEL_OVER,       /* a * b + k0 * (1 - b): straight a over k0 */
+	PIXEL_COPY,        /* a */
+	PIXEL_CONST,       /* k0 */
+	PIXEL_MUL,         /* a * b */
+	PIXEL_MUL_NOT,     /* (1 - a) * (1 - b) */
+	PIXEL_UNPREMUL,    /* b == 0 ? a : a / b */
+	PIXEL_LUMA,        /* 0.2126 a + 0.7152 b + 0.0722 c */
+	PIXEL_OVER,        /* a * b + k0 * (1 - b): straight a over k0 */
 	PIXEL_OVER_PREMUL, /* a + k0 * (1 - b) */
-	PIXEL_NORM,       /* (a - k0) / k1 */
-	PIXEL_CURVE,      /* curve(a) */
+	PIXEL_NORM,        /* (a - k0) / k1 */
+	PIXEL_CURVE,       /* curve(a) */
 };
 
 struct pixel_expr {
-	uint8_t op;                 /* enum pixel_op */
-	uint16_t a, b, c;           /* channels of the stage before; VIEW_NO_CHANNEL where unused */
+	uint8_t op;       /* enum pixel_op */
+	uint16_t a, b, c; /* channels of the stage before; VIEW_NO_CHANNEL where unused */
 	float k0, k1;
 	const struct curve *curve;
 };
@@ -96,6 +97,23 @@ struct view_move {
 	int64_t x0, y0;
 };
 
+/* A RESIZE stage. The weights of a whole axis are kept from the first read on, where they are not many: they cost more
+ * than the sums. Whoever needs them first makes them; of two at once one keeps its own. */
+struct resize_stage {
+	struct resize resize;
+	struct resize_memory *memory;
+};
+
+/* All weights of one axis, as resize_weights() gives them. */
+struct resize_table {
+	double *weights;
+	uint32_t *starts, *counts;
+};
+
+struct resize_memory {
+	_Atomic(struct resize_table *) x, y; /* NULL until they are made */
+};
+
 enum stage_kind { STAGE_BASE, STAGE_PIXEL, STAGE_MOVE, STAGE_RESIZE };
 
 struct view_stage {
@@ -105,7 +123,7 @@ struct view_stage {
 		struct base_stage base;
 		struct pixel_expr *exprs; /* one for each channel */
 		struct view_move move;
-		struct resize resize;
+		struct resize_stage resize;
 	};
 };
 
@@ -114,15 +132,15 @@ struct view {
 	struct arena arena;
 	struct view_stage *stages; /* room for VIEW_MAX_STAGES */
 	uint32_t nstages;
-	uint32_t width, height;    /* of the last stage */
+	uint32_t width, height; /* of the last stage */
 	uint32_t nout;
-	uint16_t *out;             /* the view's channels in order: channels of the last stage */
-	bool chw;                  /* (c, y, x), else (y, x, c) */
-	bool direct;               /* the last stage writes what the file holds: no conversion at the end */
-	bool swaps;                /* some stage exchanges x and y */
-	bool resizes;              /* some stage resamples */
-	unsigned element_bytes;    /* of info.dtype */
-	unsigned char *prefix;     /* info.header_bytes before the elements */
+	uint16_t *out;          /* the view's channels in order: channels of the last stage */
+	bool chw;               /* (c, y, x), else (y, x, c) */
+	bool direct;            /* the last stage writes what the file holds: no conversion at the end */
+	bool swaps;             /* some stage exchanges x and y */
+	bool resizes;           /* some stage resamples */
+	unsigned element_bytes; /* of info.dtype */
+	unsigned char *prefix;  /* info.header_bytes before the elements */
 };
 
 /* ---- reading: view.c, view_stages.c, view_base.c, resize.c ---- */
@@ -144,16 +162,19 @@ struct view_reader {
 void *reader_buffer(struct view_reader *reader, uint32_t slot, size_t len_bytes);
 
 /* Writes rect of the listed channels of a stage to sink. 0, -ENOMEM, or the error of a pin. */
-int stage_fetch(struct view_reader *reader, uint32_t stage, struct view_rect rect, const uint16_t *list, uint32_t n, struct view_sink sink);
+int stage_fetch(struct view_reader *reader, uint32_t stage, struct view_rect rect, const uint16_t *list, uint32_t n,
+		struct view_sink sink);
 
 /* Tells source->want about the chunks that rect of the last stage needs. */
 void stage_want(struct view_reader *reader, struct view_rect rect);
 
 /* The part of the source that rect of a MOVE stage shows; false: nothing of it. */
-bool move_source_rect(const struct view_stage *stage, const struct view_stage *before, struct view_rect rect, struct view_rect *ret_rect);
+bool move_source_rect(const struct view_stage *stage, const struct view_stage *before, struct view_rect rect,
+		      struct view_rect *ret_rect);
 
 /* The part of the source that rect of a RESIZE stage is made from. */
 struct view_rect resize_source_rect(const struct resize *resize, struct view_rect rect);
+void resize_memory_free(struct resize_memory *memory);
 int resize_fetch(struct view_reader *reader, uint32_t stage, struct view_rect rect, const uint16_t *list, uint32_t n,
 		 struct view_sink sink);
 
@@ -181,15 +202,15 @@ struct view_plan {
 	const struct picture *picture;
 	struct view *view;
 	struct err *err;
-	uint32_t nchannels, nextra;     /* shown now; then channels of the part that a later ch= names */
-	struct view_channel *channels;  /* nchannels + nextra */
-	struct transfer transfer;       /* of the colour channels at this point */
-	uint8_t alpha;                  /* enum codec_alpha at this point */
+	uint32_t nchannels, nextra;    /* shown now; then channels of the part that a later ch= names */
+	struct view_channel *channels; /* nchannels + nextra */
+	struct transfer transfer;      /* of the colour channels at this point */
+	uint8_t alpha;                 /* enum codec_alpha at this point */
 	bool native, typed, valued, chosen, moved, upright, resized, has_filter;
 	bool chw, squeeze, flat;
-	bool plane;                     /* (H, W): one channel alone, without its axis */
-	uint8_t type;                   /* enum sample_type, where typed */
-	uint8_t filter;                 /* enum resize_filter, where has_filter */
+	bool plane;     /* (H, W): one channel alone, without its axis */
+	uint8_t type;   /* enum sample_type, where typed */
+	uint8_t filter; /* enum resize_filter, where has_filter */
 };
 
 /* An empty plan with an empty view, which view_free() frees. 0 or -ENOMEM. */
@@ -233,7 +254,7 @@ struct view_op {
 };
 
 const struct view_op *view_op_find(const char *name, size_t len_bytes); /* NULL: unknown */
-int plan_apply_spec(struct view_plan *plan, char *spec); /* spec without its extension; is cut into pieces */
+int plan_apply_spec(struct view_plan *plan, char *spec);                /* spec without its extension; is cut into pieces */
 
 /* Operations, one for each row of the table in view_parse.c. */
 int op_pixels(struct view_plan *plan, const struct view_op *op, const char *argument);

@@ -59,14 +59,16 @@ static void store_row(const struct view *view, const float *tile, size_t plane, 
 				sample_from_f32(piece, from, view->info.dtype, count);
 			planes[i % GROUP_MAX] = view->info.dtype == SAMPLE_F32 ? (const void *)from : piece;
 			if (n > GROUP_MAX)
-				sample_scatter(dst + (size_t)i * size, (ptrdiff_t)((size_t)n * size), planes[i % GROUP_MAX], size, count);
+				sample_scatter(dst + (size_t)i * size, (ptrdiff_t)((size_t)n * size), planes[i % GROUP_MAX], size,
+					       count);
 		}
 		if (n <= GROUP_MAX)
 			sample_interleave(dst, planes, n, size, count);
 	}
 }
 
-static int read_block(struct view_reader *reader, struct view_rect rect, const struct span *span, unsigned char *dst, size_t row_bytes)
+static int read_block(struct view_reader *reader, struct view_rect rect, const struct span *span, unsigned char *dst,
+		      size_t row_bytes)
 {
 	const struct view *view = reader->view;
 	size_t plane = (size_t)rect.width * rect.height;
@@ -91,7 +93,8 @@ static uint32_t block_pixels(const struct view *view, uint32_t n)
 	return pixels < 16 ? 16 : (uint32_t)pixels;
 }
 
-static int read_blocks(struct view_reader *reader, struct view_rect rect, const struct span *span, unsigned char *dst, size_t row_bytes)
+static int read_blocks(struct view_reader *reader, struct view_rect rect, const struct span *span, unsigned char *dst,
+		       size_t row_bytes)
 {
 	const struct view *view = reader->view;
 	uint32_t pixels = block_pixels(view, span->n);
@@ -156,7 +159,8 @@ static int read_span(struct view_reader *reader, const struct span *span)
 }
 
 /* Bytes [skip, skip + len) of one pixel. */
-static int read_part_of_pixel(struct view_reader *reader, const struct span *span, uint64_t pixel, size_t skip, size_t len, unsigned char *dst)
+static int read_part_of_pixel(struct view_reader *reader, const struct span *span, uint64_t pixel, size_t skip, size_t len,
+			      unsigned char *dst)
 {
 	unsigned char *whole = reader_buffer(reader, reader->view->nstages + 1, (size_t)span->n * reader->view->element_bytes);
 	struct span one = {span->list, span->n, pixel, pixel + 1, whole};
@@ -230,11 +234,13 @@ static int read_elements(struct view_reader *reader, uint64_t offset, size_t len
 	return 0;
 }
 
-int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_source *source, struct err *err)
+int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_source *source,
+	      struct err *err)
 {
 	unsigned char *out = dst;
 	if (offset < view->info.header_bytes) {
-		size_t part = view->info.header_bytes - (size_t)offset < len_bytes ? view->info.header_bytes - (size_t)offset : len_bytes;
+		size_t part =
+			view->info.header_bytes - (size_t)offset < len_bytes ? view->info.header_bytes - (size_t)offset : len_bytes;
 		memcpy(out, view->prefix + offset, part);
 		offset += part;
 		out += part;

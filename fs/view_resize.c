@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../codecs/simd.h"
@@ -20,6 +21,7 @@ enum {
 	LANED_SAMPLES = 16384, /* above this many a strip is one row */
 	PIECE_SAMPLES = 65536, /* outputs x channels of a piece */
 	WEIGHTS = 65536,       /* weights of a piece, each axis, where more than one output is made */
+	KEPT_WEIGHTS = 524288, /* of an axis, at most, that are kept */
 };
 
 struct view_rect resize_source_rect(const struct resize *resize, struct view_rect rect)
@@ -56,7 +58,8 @@ static void strip_transpose(double *to, unsigned nlanes, const float *strip, siz
 }
 
 /* One output column of 16 rows: four sums at a time hide the latency of the additions. */
-SIMD_KERNEL static void lanes_sum_16(float *restrict out, const struct quad *restrict lanes, const double *restrict weights, size_t n)
+SIMD_KERNEL static void lanes_sum_16(float *restrict out, const struct quad *restrict lanes, const double *restrict weights,
+				     size_t n)
 {
 	struct quad a = {{0}}, b = {{0}}, c = {{0}}, d = {{0}};
 	for (size_t t = 0; t < n; t++, lanes += 4) {
@@ -73,7 +76,8 @@ SIMD_KERNEL static void lanes_sum_16(float *restrict out, const struct quad *res
 	}
 }
 
-SIMD_KERNEL static void lanes_sum_8(float *restrict out, const struct quad *restrict lanes, const double *restrict weights, size_t n)
+SIMD_KERNEL static void lanes_sum_8(float *restrict out, const struct quad *restrict lanes, const double *restrict weights,
+				    size_t n)
 {
 	struct quad a = {{0}}, b = {{0}};
 	for (size_t t = 0; t < n; t++, lanes += 2) {
@@ -106,6 +110,34 @@ SIMD_KERNEL static void sums_round(float *restrict dst, const double *restrict s
 		dst[x] = rounded(sums[x]);
 }
 
+/* ---- weights that are kept ---- */
+
+void resize_memory_free(struct resize_memory *memory)
+{
+	free(atomic_load(&memory->x));
+	free(atomic_load(&memory->y));
+}
+
+/* The weights of the whole axis; NULL where they are too many, or memory is out: then each piece makes its own. */
+static const struct resize_table *axis_weights(const struct resize_axis *axis, _Atomic(struct resize_table *) *kept)
+{
+	struct resize_table *found = atomic_load_explicit(kept, memory_order_acquire);
+	size_t taps = (size_t)resize_taps(axis), n = axis->out;
+	if (found || n > KEPT_WEIGHTS || n * taps > KEPT_WEIGHTS)
+		return found;
+	struct resize_table *made = malloc(sizeof *made + n * taps * sizeof(double) + 2 * n * sizeof(uint32_t));
+	if (!made)
+		return NULL;
+	made->weights = (double *)(void *)(made + 1);
+	made->starts = (uint32_t *)(void *)(made->weights + n * taps);
+	made->counts = made->starts + n;
+	resize_weights(axis, 0, axis->out, made->weights, made->starts, made->counts);
+	if (atomic_compare_exchange_strong(kept, &found, made))
+		return made;
+	free(made);
+	return found;
+}
+
 /* ---- one piece ---- */
 
 /* Weights of one axis of a piece. */
@@ -114,6 +146,7 @@ struct axis_work {
 	size_t taps;
 	double *weights;
 	uint32_t *starts, *counts;
+	const struct resize_table *kept;
 };
 
 struct piece {
@@ -144,9 +177,21 @@ static void axis_take(struct axis_work *work, const struct resize_axis *axis, ui
 {
 	work->copies = axis_copies(axis);
 	work->taps = (size_t)resize_taps(axis);
+	n = work->kept ? 0 : n;
 	work->weights = take(at, used, n * work->taps, sizeof(double));
 	work->starts = take(at, used, n, sizeof(uint32_t));
 	work->counts = take(at, used, n, sizeof(uint32_t));
+}
+
+static void axis_fill(struct axis_work *work, const struct resize_axis *axis, uint32_t first, uint32_t n)
+{
+	if (!work->kept) {
+		resize_weights(axis, first, n, work->weights, work->starts, work->counts);
+		return;
+	}
+	work->weights = work->kept->weights + first * work->taps;
+	work->starts = work->kept->starts + first;
+	work->counts = work->kept->counts + first;
 }
 
 /* Lays out the scratch memory at `at`, or adds up its size where `at` is NULL. */
@@ -156,7 +201,8 @@ static size_t piece_take(struct piece *piece, const struct resize *resize, unsig
 	axis_take(&piece->x, &resize->x, piece->rect.width, at, &used);
 	axis_take(&piece->y, &resize->y, piece->rect.height, at, &used);
 	piece->sums = take(at, &used, piece->y.copies ? 0 : outputs, sizeof(double));
-	piece->lanes = take(at, &used, piece->x.copies || piece->strip_rows == 1 ? 0 : (size_t)piece->source.width * LANES, sizeof(double));
+	piece->lanes = take(at, &used, piece->x.copies || piece->strip_rows == 1 ? 0 : (size_t)piece->source.width * LANES,
+			    sizeof(double));
 	piece->strip = take(at, &used, (size_t)piece->n * piece->strip_rows * piece->source.width, sizeof(float));
 	piece->rows = take(at, &used, (size_t)piece->strip_rows * piece->rect.width, sizeof(float));
 	piece->tile = take(at, &used, outputs, sizeof(float));
@@ -172,7 +218,8 @@ static void strip_columns_laned(struct piece *piece, const float *strip, uint32_
 	strip_transpose(piece->lanes, nlanes, strip, piece->source.width, nrows);
 	for (size_t x = 0; x < width; x++) {
 		const void *lanes = piece->lanes + (size_t)(piece->x.starts[x] - piece->source.x) * nlanes;
-		(nlanes == 16 ? lanes_sum_16 : lanes_sum_8)(column, lanes, piece->x.weights + x * piece->x.taps, piece->x.counts[x]);
+		(nlanes == 16 ? lanes_sum_16 : lanes_sum_8)(column, lanes, piece->x.weights + x * piece->x.taps,
+							    piece->x.counts[x]);
 		for (uint32_t r = 0; r < nrows; r++)
 			piece->rows[r * width + x] = column[r];
 	}
@@ -231,8 +278,11 @@ static int piece_rows(struct view_reader *reader, uint32_t index, struct piece *
 static int piece_fetch(struct view_reader *reader, uint32_t index, struct view_rect rect, const uint16_t *list, uint32_t n,
 		       struct view_sink sink)
 {
-	const struct resize *resize = &reader->view->stages[index].resize;
+	const struct resize_stage *stage = &reader->view->stages[index].resize;
+	const struct resize *resize = &stage->resize;
 	struct piece piece = {.rect = rect, .source = resize_source_rect(resize, rect), .n = n};
+	piece.x.kept = axis_weights(&resize->x, &stage->memory->x);
+	piece.y.kept = axis_weights(&resize->y, &stage->memory->y);
 	bool wide = (uint64_t)piece.source.width * n > LANED_SAMPLES;
 	piece.strip_rows = wide ? 1 : LANES;
 	size_t outputs = (size_t)n * rect.width * rect.height;
@@ -240,8 +290,8 @@ static int piece_fetch(struct view_reader *reader, uint32_t index, struct view_r
 	if (!memory)
 		return -ENOMEM;
 	piece_take(&piece, resize, memory);
-	resize_weights(&resize->x, rect.x, rect.width, piece.x.weights, piece.x.starts, piece.x.counts);
-	resize_weights(&resize->y, rect.y, rect.height, piece.y.weights, piece.y.starts, piece.y.counts);
+	axis_fill(&piece.x, &resize->x, rect.x, rect.width);
+	axis_fill(&piece.y, &resize->y, rect.y, rect.height);
 	if (!piece.y.copies)
 		memset(piece.sums, 0, outputs * sizeof *piece.sums);
 	int rc = piece_rows(reader, index, &piece, list);
@@ -260,9 +310,10 @@ static uint32_t clamp(uint64_t value, uint32_t most)
 	return value < 1 ? 1 : value < most ? (uint32_t)value : most;
 }
 
-int resize_fetch(struct view_reader *reader, uint32_t index, struct view_rect rect, const uint16_t *list, uint32_t n, struct view_sink sink)
+int resize_fetch(struct view_reader *reader, uint32_t index, struct view_rect rect, const uint16_t *list, uint32_t n,
+		 struct view_sink sink)
 {
-	const struct resize *resize = &reader->view->stages[index].resize;
+	const struct resize *resize = &reader->view->stages[index].resize.resize;
 	uint64_t columns = (uint64_t)SOURCE_SAMPLES * resize->x.out / ((uint64_t)resize->x.in * n);
 	uint64_t weighted_columns = WEIGHTS / resize_taps(&resize->x);
 	uint32_t width = clamp(columns < weighted_columns ? columns : weighted_columns, rect.width);

@@ -19,8 +19,8 @@ SIMD_OPTIMIZE
 struct view_sink sink_of_tile(float *at, struct view_rect rect, uint32_t first_channel)
 {
 	size_t plane = (size_t)rect.width * rect.height;
-	return (struct view_sink){(unsigned char *)(at + first_channel * plane), sizeof(float), (ptrdiff_t)(rect.width * sizeof(float)),
-				  (ptrdiff_t)(plane * sizeof(float))};
+	return (struct view_sink){(unsigned char *)(at + first_channel * plane), sizeof(float),
+				  (ptrdiff_t)(rect.width * sizeof(float)), (ptrdiff_t)(plane * sizeof(float))};
 }
 
 bool sink_is_tile(const struct view_sink *sink, struct view_rect rect)
@@ -182,7 +182,8 @@ static void move_point(const struct view_move *move, int64_t x, int64_t y, int64
 	*ret_y = move->c * x + move->d * y + move->y0;
 }
 
-bool move_source_rect(const struct view_stage *stage, const struct view_stage *before, struct view_rect rect, struct view_rect *ret_rect)
+bool move_source_rect(const struct view_stage *stage, const struct view_stage *before, struct view_rect rect,
+		      struct view_rect *ret_rect)
 {
 	int64_t x0, y0, x1, y1;
 	move_point(&stage->move, rect.x, rect.y, &x0, &y0);
@@ -222,7 +223,8 @@ static int move_fetch(struct view_reader *reader, uint32_t index, struct view_re
 	struct view_rect source;
 	bool any = move_source_rect(stage, &reader->view->stages[index - 1], rect, &source);
 	if (!move_is_whole(&rect, any, &source))
-		fill_zero(rect, n, sink, reader->view->stages[0].base.native ? reader->view->element_bytes : (unsigned)sizeof(float));
+		fill_zero(rect, n, sink,
+			  reader->view->stages[0].base.native ? reader->view->element_bytes : (unsigned)sizeof(float));
 	if (!any)
 		return 0;
 	/* the inverse of a flip or turn is its transpose: where the source's first sample goes, and its neighbours */
@@ -239,7 +241,8 @@ static int move_fetch(struct view_reader *reader, uint32_t index, struct view_re
 
 /* ---- all stages ---- */
 
-int stage_fetch(struct view_reader *reader, uint32_t index, struct view_rect rect, const uint16_t *list, uint32_t n, struct view_sink sink)
+int stage_fetch(struct view_reader *reader, uint32_t index, struct view_rect rect, const uint16_t *list, uint32_t n,
+		struct view_sink sink)
 {
 	switch ((enum stage_kind)reader->view->stages[index].kind) {
 	case STAGE_BASE:
@@ -261,7 +264,7 @@ void stage_want(struct view_reader *reader, struct view_rect rect)
 		if (stage->kind == STAGE_MOVE && !move_source_rect(stage, before, rect, &rect))
 			return;
 		if (stage->kind == STAGE_RESIZE)
-			rect = resize_source_rect(&stage->resize, rect);
+			rect = resize_source_rect(&stage->resize.resize, rect);
 	}
 	base_want(reader, rect);
 }

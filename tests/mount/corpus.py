@@ -87,9 +87,10 @@ def default_channels(parts):
 
 
 def in_order(names):
-    """R, G, B, A by their last component first, then the others as in the file."""
+    """Layer by layer as in the file; in each R, G, B, A by the last component first, then the others as in the file."""
     rank = {name: number for number, name in enumerate(PLAIN_ORDER)}
-    return sorted(names, key=lambda name: (rank.get(name.rpartition(".")[2], 9), names.index(name)))
+    prefixes = [name.rpartition(".")[0] for name in names]
+    return sorted(names, key=lambda name: (prefixes.index(name.rpartition(".")[0]), rank.get(name.rpartition(".")[2], 9), names.index(name)))
 
 
 def layers_of(parts):
@@ -113,6 +114,10 @@ class Exr:
     def __init__(self, oracle, path):
         self.oracle, self.path, self.cache = oracle, path, {}
         self.parts = oracle.imf(path, "info", out=False)["parts"]
+        for part in self.parts:
+            x0, y0, x1, y1 = part["dataWindow"]
+            if (x1 - x0 + 1) * (y1 - y0 + 1) * len(part["channels"]) > max(1 << 24, os.path.getsize(path) * 4000):
+                raise ValueError("a window thousands of times larger than the file: the library fills it with zeros")
 
     def array(self, part, names, level=(0, 0)):
         """float32 (H, W, C) of channels in this order; subsampled ones repeated."""

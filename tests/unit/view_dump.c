@@ -42,7 +42,7 @@ struct made {
 	unsigned char *copy;
 };
 
-static void die(int status, const char *words)
+static _Noreturn void die(int status, const char *words)
 {
 	fprintf(stderr, "view_dump: %s\n", words);
 	exit(status);
@@ -74,7 +74,8 @@ static int made_pin(void *context, uint32_t cx, uint32_t cy, const void **ret_sa
 		const struct codec_plane *plane = &made->planes[p];
 		size_t size = sample_size_bytes((enum sample_type)plane->type);
 		size_t width = (made->level.width + plane->xsampling - 1) / plane->xsampling;
-		size_t x0 = (layout.x + plane->xsampling - 1) / plane->xsampling, y0 = (layout.y + plane->ysampling - 1) / plane->ysampling;
+		size_t x0 = (layout.x + plane->xsampling - 1) / plane->xsampling,
+		       y0 = (layout.y + plane->ysampling - 1) / plane->ysampling;
 		for (size_t j = 0; j < planes[p].height; j++)
 			for (size_t i = 0; i < planes[p].width; i++)
 				memcpy(made->copy + planes[p].offset + j * planes[p].row_bytes + i * planes[p].step_bytes,
@@ -204,14 +205,16 @@ static void made_picture(struct made *made, const char *line)
 		die(2, line);
 	struct codec_part *part = &made->part;
 	codec_level_set(&made->level, w, h, cw, ch);
-	*part = (struct codec_part){.name = "", .view = "", .compression = "none", .row_order = "increasing", .nlevels = 1, .nlevels_x = 1};
+	*part = (struct codec_part){
+		.name = "", .view = "", .compression = "none", .row_order = "increasing", .nlevels = 1, .nlevels_x = 1};
 	part->planes = made->planes;
 	part->channels = made->channels;
 	part->levels = &made->level;
 	part->interleaved = interleaved;
 	part->alpha = (uint8_t)alpha;
 	part->data_window = part->display_window = (struct codec_box){0, 0, (int32_t)w - 1, (int32_t)h - 1};
-	part->color = (struct codec_color){.interop_id = made->words[1], .transfer = made->words[0], .gamma = gamma, .source = "test"};
+	part->color =
+		(struct codec_color){.interop_id = made->words[1], .transfer = made->words[0], .gamma = gamma, .source = "test"};
 	made->adobe = adobe > 0;
 	made->attribute = (struct codec_attribute){.group = "jpeg", .name = "adobe_inverted", .type = ATTRIBUTE_BOOL, .count = 1};
 	made->attribute.ints = &made->adobe;
@@ -224,8 +227,8 @@ static void made_picture(struct made *made, const char *line)
 static void made_window(struct made *made, const char *line)
 {
 	struct codec_box *d = &made->part.data_window, *s = &made->part.display_window;
-	if (sscanf(line, "window %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNd32, &d->min_x,
-		   &d->min_y, &d->max_x, &d->max_y, &s->min_x, &s->min_y, &s->max_x, &s->max_y) != 8)
+	if (sscanf(line, "window %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNd32 " %" SCNd32,
+		   &d->min_x, &d->min_y, &d->max_x, &d->max_y, &s->min_x, &s->min_y, &s->max_x, &s->max_y) != 8)
 		die(2, line);
 }
 
@@ -286,7 +289,8 @@ int main(void)
 		else if (strncmp(line, "palette ", 8) == 0)
 			made_palette(&made, line);
 		else if (strncmp(line, "key ", 4) == 0)
-			sscanf(line, "key %" SCNu32 " %" SCNu32 " %" SCNu32, &made.part.key[0], &made.part.key[1], &made.part.key[2]);
+			sscanf(line, "key %" SCNu32 " %" SCNu32 " %" SCNu32, &made.part.key[0], &made.part.key[1],
+			       &made.part.key[2]);
 		else if (strncmp(line, "view ", 5) == 0)
 			made_view(&made, line);
 		else if (strncmp(line, "channelview ", 12) == 0)
