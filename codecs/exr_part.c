@@ -319,13 +319,9 @@ static int check_chunk_bytes(const struct maker *maker)
 /* Channels that are measures, by the names that OpenEXR's technical introduction gives them. */
 static bool is_data(const struct codec_part *part)
 {
-	static const char *const names[] = {"Z", "ZBack", "id"};
 	for (uint32_t i = 0; i < part->nchannels; i++) {
 		const char *dot = strrchr(part->channels[i].name, '.'), *base = dot ? dot + 1 : part->channels[i].name;
-		bool found = false;
-		for (unsigned n = 0; n < sizeof names / sizeof *names; n++)
-			found |= strcmp(base, names[n]) == 0;
-		if (!found)
+		if (strcmp(base, "Z") != 0 && strcmp(base, "ZBack") != 0 && strcmp(base, "id") != 0)
 			return false;
 	}
 	return true;

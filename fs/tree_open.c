@@ -58,6 +58,9 @@ static int open_view(struct place place, struct handle **ret_handle, struct err 
 	}
 	const char *unsupported = target.picture.part->unsupported;
 	if (unsupported) {
+		char path[4096];
+		node_path(place.node, path, sizeof path);
+		status_report(path, -EOPNOTSUPP, "open", unsupported);
 		view_free(view);
 		target_close(&target);
 		return err_set(err, -EOPNOTSUPP, "%s", unsupported);

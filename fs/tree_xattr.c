@@ -36,6 +36,8 @@ static void describe_image(struct place place, const struct folder *folder, stru
 	int rc;
 	if (image_error(target->image, &err))
 		snprintf(values->error, sizeof values->error, "%s", err.text);
+	else if (target->picture.part->unsupported)
+		snprintf(values->error, sizeof values->error, "%s", target->picture.part->unsupported);
 	if (!place.row && place.node->kind == NODE_ARRAY)
 		rc = target_view(target, place.node, &view, &err);
 	else

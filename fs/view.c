@@ -13,25 +13,6 @@ static const size_t view_arena_bytes = (size_t)32 << 20;
 
 /* ---- compiling ---- */
 
-struct extension {
-	const char *name;
-	enum view_container container;
-	bool typed;
-	enum sample_type type;
-};
-
-static const struct extension *extension_find(const char *name)
-{
-	static const struct extension table[] = {
-		{"f32", VIEW_RAW, true, SAMPLE_F32}, {"f16", VIEW_RAW, true, SAMPLE_F16},  {"u8", VIEW_RAW, true, SAMPLE_U8},
-		{"u16", VIEW_RAW, true, SAMPLE_U16}, {"npy", VIEW_NPY, false, SAMPLE_F32},
-	};
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		if (strcmp(name, table[i].name) == 0)
-			return &table[i];
-	return NULL;
-}
-
 int plan_open(struct view_plan *plan, const struct picture *picture, struct err *err)
 {
 	struct view *view = calloc(1, sizeof *view);
@@ -43,7 +24,7 @@ int plan_open(struct view_plan *plan, const struct picture *picture, struct err 
 }
 
 /* The type of the elements: of the stored planes where native, else what an operation or the extension says. */
-static int settle_type(struct view_plan *plan, const struct extension *extension)
+static int settle_type(struct view_plan *plan, const struct view_extension *extension)
 {
 	struct view *view = plan->view;
 	enum sample_type type = plan->typed ? (enum sample_type)plan->type : extension->typed ? extension->type : SAMPLE_F32;
@@ -71,12 +52,18 @@ static void settle_shape(struct view_plan *plan)
 	struct view *view = plan->view;
 	uint64_t c = plan->nchannels, h = view->height, w = view->width;
 	uint64_t shape[3] = {view->chw ? c : h, view->chw ? h : w, view->chw ? w : c};
-	view->info.ndim = 0;
+	const char *axes = view->chw ? "cyx" : "yxc";
+	uint32_t n = 0;
 	for (unsigned i = 0; i < (plan->plane ? 2 : 3) && !plan->flat; i++)
-		if (!plan->squeeze || shape[i] != 1)
-			view->info.shape[view->info.ndim++] = shape[i];
-	if (!view->info.ndim) /* flat, or all axes squeezed */
-		view->info.shape[view->info.ndim++] = c * h * w;
+		if (!plan->squeeze || shape[i] != 1) {
+			view->info.shape[n] = shape[i];
+			plan->axes[n++] = axes[i];
+		}
+	if (!n) { /* flat, or all axes squeezed */
+		view->info.shape[n++] = c * h * w;
+		strcpy(plan->axes, "flat");
+	}
+	view->info.ndim = n;
 }
 
 static void settle_filter(struct view_plan *plan)
@@ -106,32 +93,21 @@ static int settle_resize(struct view_plan *plan)
 	return 0;
 }
 
-static int settle_prefix(struct view_plan *plan, const struct extension *extension)
-{
-	struct view *view = plan->view;
-	view->info.container = extension->container;
-	if (extension->container == VIEW_NPY) {
-		view->info.header_bytes = NPY_HEADER_BYTES;
-		view->prefix = plan_alloc(plan, 1, NPY_HEADER_BYTES);
-		if (!view->prefix)
-			return -ENOMEM;
-		npy_header(view->info.dtype, view->info.ndim, view->info.shape, view->prefix);
-	}
-	return 0;
-}
-
 /* The plan is complete: fixes what follows from it. */
-static int plan_finish(struct view_plan *plan, const struct extension *extension)
+static int plan_finish(struct view_plan *plan, const struct view_extension *extension)
 {
 	struct view *view = plan->view;
-	const struct view_stage *top = plan_top(plan);
+	const struct view_stage *top;
 	if (plan->flat && plan->chw)
 		return err_set(plan->err, -EINVAL, "blender is one flat buffer: not with chw");
-	int rc = settle_resize(plan);
+	int rc = plan_suit_container(plan, extension);
+	if (!rc)
+		rc = settle_resize(plan);
 	if (!rc)
 		rc = settle_type(plan, extension);
 	if (rc)
 		return rc;
+	top = plan_top(plan);
 	view->width = top->width;
 	view->height = top->height;
 	view->chw = plan->chw;
@@ -147,24 +123,15 @@ static int plan_finish(struct view_plan *plan, const struct extension *extension
 	if (pixels > VIEW_MAX_PIXELS)
 		return err_set(plan->err, -EFBIG, "%" PRIu64 " pixels are more than a view may have (2^31)", pixels);
 	settle_shape(plan);
-	rc = settle_prefix(plan, extension);
-	view->info.nbytes = view->info.header_bytes + pixels * view->nout * view->element_bytes;
-	return rc;
+	return plan_make_container(plan, extension);
 }
 
-static int plan_compile(struct view_plan *plan, char *spec, const struct extension *extension)
+static int plan_compile(struct view_plan *plan, char *spec, const struct view_extension *extension)
 {
 	int rc = plan_start(plan, spec);
 	if (!rc)
 		rc = plan_apply_spec(plan, spec);
 	return rc ? rc : plan_finish(plan, extension);
-}
-
-static int check_decodable(const struct picture *picture, struct err *err)
-{
-	if (picture->part->unsupported)
-		return err_set(err, -EOPNOTSUPP, "%s", picture->part->unsupported);
-	return 0;
 }
 
 int view_compile(const struct picture *picture, const char *spec, struct view **ret_view, struct err *err)
@@ -175,7 +142,7 @@ int view_compile(const struct picture *picture, const char *spec, struct view **
 		return err_set(err, -EINVAL, "a view's name has at most %d bytes", VIEW_MAX_SPEC_BYTES);
 	memcpy(text, spec, len + 1);
 	char *dot = strrchr(text, '.');
-	const struct extension *extension = dot ? extension_find(dot + 1) : NULL;
+	const struct view_extension *extension = dot ? view_extension_find(dot + 1) : NULL;
 	if (!extension)
 		return err_set(err, -ENOENT, "no view has the extension \"%s\"", dot ? dot + 1 : "");
 	*dot = 0;
@@ -184,8 +151,6 @@ int view_compile(const struct picture *picture, const char *spec, struct view **
 	if (rc)
 		return rc;
 	rc = plan_compile(&plan, text, extension);
-	if (!rc)
-		rc = check_decodable(picture, err);
 	if (rc)
 		view_free(plan.view);
 	else
@@ -198,15 +163,13 @@ int view_compile_channel(const struct picture *picture, uint32_t channel, int np
 	struct view_plan plan;
 	if (channel >= picture->part->nchannels)
 		return err_set(err, -ENOENT, "no channel has the number %" PRIu32, channel);
-	int rc = check_decodable(picture, err);
-	if (!rc)
-		rc = plan_open(&plan, picture, err);
+	int rc = plan_open(&plan, picture, err);
 	if (rc)
 		return rc;
 	plan.plane = true;
 	rc = plan_start_channel(&plan, channel);
 	if (!rc)
-		rc = plan_finish(&plan, extension_find(npy ? "npy" : "f32"));
+		rc = plan_finish(&plan, view_extension_find(npy ? "npy" : "f32"));
 	if (rc)
 		view_free(plan.view);
 	else

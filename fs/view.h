@@ -3,8 +3,39 @@
  * pixels.f32, pixels.npy, a channel, everything below views/ and, later, a stack's member are views. A view does no I/O
  * and has no state: the samples that it needs come through struct view_source, so it is tested without a mount.
  *
- * Spec grammar: README, "Views": "<op>[,<op>...].<ext>", one path component. Operations work left to right on float32
- * values (y, x, c), except `native` (the stored sample type, bits untouched) and the conversions at the end.
+ * Spec grammar: README, "Views": "<op>[,<op>...].<ext>", one path component of at most 255 bytes. Operations work left
+ * to right on float32 values (y, x, c), except `native` (the stored sample type, bits untouched), the layout and the sample
+ * type, which say how the end result is written wherever they stand. After `native` or a sample type only operations
+ * that move samples may follow (regions, turns, choice of channels, layout).
+ *
+ * Arithmetic is what numpy does on float32 arrays with constants rounded to float32, without fused multiply-add:
+ *   integers   float32(v) / float32(2^n - 1), as sample.h; samples that are only moved keep every bit
+ *   gray       (0.2126 R + 0.7152 G) + 0.0722 B; a picture with one channel besides alpha is gray already
+ *   premul     c * a; straight: c / a where a != 0, else c. Nothing is done where the file's alpha is that already; where it
+ *              is of unknown kind the arithmetic is done. Without alpha both do nothing
+ *   over       straight: c * a + k * (1 - a); premultiplied: c + k * (1 - a); alpha is dropped. k is a value at that point;
+ *              gray over a colour becomes RGB
+ *   linear     decodes, srgb encodes the curve of the channels R, G, B or gray, from the curve that the values have at that
+ *              point (view_color.h: within 1 ulp; odd for negative values); EINVAL where that is unknown. Primaries stay.
+ *              Data ("data" as interop ID) is left as it is
+ *   CMYK       r g b gray rgb...: R = (1 - C)(1 - K), or C * K of the stored values where attributes.jpeg.adobe_inverted
+ *   norm       (x - mean) / std of red, green and blue
+ *   u8 u16 f16 sample.h: round half to even, clamp, NaN is 0 in integers
+ * Choosing channels: r g b a ... by the letter after the last dot, in the root or else the only layer that has such names;
+ * gray is repeated, a missing alpha is 1. ch= takes whole names, of any channel of the part, or the name after the last
+ * dot; %XX stands for a byte, as for ',' '+' '/'.
+ * Geometry: rot=90 turns counter-clockwise, as numpy.rot90; square is centred, rounded down; display has the size of the
+ * display window, zeros where there is no data, and must come before other geometry. fit, long and short keep the ratio,
+ * rounded to the nearest pixel, halves up, and enlarge too. A view has one size operation; filter= may stand anywhere.
+ * Resizing is Pillow's, mode F, channel by channel (resize.h); the default filter is chosen for each axis: box where it
+ * shrinks, linear where it grows. Alpha is resized like any channel: premul before and straight after avoids fringes.
+ * squeeze keeps one axis where all have length 1.
+ * blender is RGBA, bottom row first, as one flat array (Blender's rna_image.c,
+ * rna_Image_pixels_get: float buffers as they are, bytes divided by 255): byte images have the file's own values with
+ * straight alpha, EXR its linear premultiplied ones. Of 16-bit integer files Blender itself makes linear premultiplied
+ * floats when it loads them; here they stay as stored.
+ * png is 8-bit, straight alpha, sRGB where the curve is known (then it says so), else the values as they are; without alpha or
+ * colours that a PNG has, other channels are EINVAL. tif is (y, x, c), or planes with chw; float32 where no type is chosen.
  */
 #ifndef PIXFS_VIEW_H
 #define PIXFS_VIEW_H
@@ -25,18 +56,19 @@ struct view_source {
 	void (*unpin)(void *context, uint32_t cx, uint32_t cy);
 };
 
-enum view_container { VIEW_RAW, VIEW_NPY /* issue order: VIEW_TIF, VIEW_PNG, VIEW_JSON, VIEW_ZARR */ };
+/* RAW: the elements alone. NPY, TIF: a header before them. PNG: elements u8, within the file. JSON: text about the view. */
+enum view_container { VIEW_RAW, VIEW_NPY, VIEW_TIF, VIEW_PNG, VIEW_JSON };
 
 struct view; /* compiled; immutable, so safe for any number of threads; borrows the picture's header */
 
 /* What is known of a view without decoding. */
 struct view_info {
-	uint32_t ndim;            /* 1 to 4 */
-	uint64_t shape[4];        /* C order */
-	enum sample_type dtype;   /* of the elements: little-endian bytes */
+	uint32_t ndim;          /* 1 to 3 */
+	uint64_t shape[4];      /* C order */
+	enum sample_type dtype; /* of the elements: little-endian bytes */
 	enum view_container container;
-	size_t header_bytes;      /* 128 for .npy, 0 raw */
-	uint64_t nbytes;          /* the whole file: header_bytes + elements; what stat says */
+	size_t header_bytes; /* before the elements: 128 for .npy, 0 for raw and PNG; JSON: all */
+	uint64_t nbytes;     /* the whole file; what stat says */
 };
 
 /* Compiles spec (the file's name below views/, extension included, e.g. "linear,chw.npy") for a picture.
@@ -45,7 +77,7 @@ struct view_info {
 int view_compile(const struct picture *picture, const char *spec, struct view **ret_view, struct err *err);
 
 /* The view of one channel (an index of part->channels) as float32 (H, W), at the channel's own resolution; npy chooses
- * the container. A part may be subsampled. */
+ * the container. A part may be subsampled. -ENOENT: no such channel; else as view_compile. */
 int view_compile_channel(const struct picture *picture, uint32_t channel, int npy, struct view **ret_view, struct err *err);
 
 void view_free(struct view *view); /* NULL is fine */
@@ -53,7 +85,8 @@ const struct view_info *view_info(const struct view *view);
 
 /* Writes bytes [offset, offset + len_bytes) of the file to dst; the range lies within nbytes (the caller clips it).
  * Decodes, through source, only what these bytes need. 0, or the error of a pin. */
-int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_source *source, struct err *err);
+int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_source *source,
+	      struct err *err);
 
 /* The plain views that views/ lists for this picture, as spec names with extension ("rgb.f32"), NULL-terminated; writes
  * at most max-1 entries and the NULL. Static strings. */

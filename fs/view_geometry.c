@@ -153,6 +153,7 @@ int op_crop(struct view_plan *plan, const struct view_op *op, const char *argume
 	if (x >= right || y >= bottom)
 		return err_set(plan->err, -EINVAL, "crop=%s: nothing of the %" PRIu32 " x %" PRIu32 " pixels lies in it", argument,
 			       top->width, top->height);
+	plan_note(plan, "crop=%" PRId64 ":%" PRId64 ":%" PRId64 ":%" PRId64, x, y, right - x, bottom - y);
 	return plan_region(plan, x, y, (uint64_t)(right - x), (uint64_t)(bottom - y));
 }
 
@@ -217,6 +218,7 @@ static int plan_resize(struct view_plan *plan, uint64_t width, uint64_t height)
 	if (rc)
 		return rc;
 	plan->resized = plan->valued = plan->moved = true;
+	plan_note(plan, "size=%" PRIu64 "x%" PRIu64, width, height);
 	const struct view_stage *before = plan_top(plan);
 	if (before->width == width && before->height == height)
 		return 0;

@@ -2,49 +2,51 @@
 #include "view_plan.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct view_op op_table[] = {
-	/* name, takes an argument, changes values, function, detail */
-	{"pixels", false, false, op_pixels, 0},
-	{"native", false, false, op_native, 0},
-	{"linear", false, true, op_linear, 0},
-	{"srgb", false, true, op_srgb, 0},
-	{"assume", true, true, op_assume, 0},
-	{"premul", false, true, op_alpha, ALPHA_PREMULTIPLIED},
-	{"straight", false, true, op_alpha, ALPHA_STRAIGHT},
-	{"opaque", false, false, op_opaque, 0},
-	{"over", true, true, op_over, 0},
-	{"rgb", false, false, op_select, 0},
-	{"rgba", false, false, op_select, 0},
-	{"bgr", false, false, op_select, 0},
-	{"bgra", false, false, op_select, 0},
-	{"r", false, false, op_select, 0},
-	{"g", false, false, op_select, 0},
-	{"b", false, false, op_select, 0},
-	{"a", false, false, op_select, 0},
-	{"ch", true, false, op_channels, 0},
-	{"gray", false, false, op_gray, 0},
-	{"chw", false, false, op_layout, 0},
-	{"squeeze", false, false, op_layout, 0},
-	{"upright", false, false, op_upright, 0},
-	{"bottomup", false, false, op_flip, 0},
-	{"mirror", false, false, op_flip, 0},
-	{"rot", true, false, op_rot, 0},
-	{"blender", false, false, op_blender, 0},
-	{"crop", true, false, op_crop, 0},
-	{"display", false, false, op_display, 0},
-	{"square", false, false, op_square, 0},
-	{"size", true, true, op_size, 0},
-	{"fit", true, true, op_size, 0},
-	{"long", true, true, op_size, 0},
-	{"short", true, true, op_size, 0},
-	{"filter", true, false, op_filter, 0},
-	{"f32", false, false, op_type, SAMPLE_F32},
-	{"f16", false, false, op_type, SAMPLE_F16},
-	{"u8", false, false, op_type, SAMPLE_U8},
-	{"u16", false, false, op_type, SAMPLE_U16},
-	{"norm", true, true, op_norm, 0},
+	/* name, takes an argument, changes values, notes itself, function, detail */
+	{"pixels", false, false, true, op_pixels, 0},
+	{"native", false, false, false, op_native, 0},
+	{"linear", false, true, false, op_linear, 0},
+	{"srgb", false, true, false, op_srgb, 0},
+	{"assume", true, true, false, op_assume, 0},
+	{"premul", false, true, false, op_alpha, ALPHA_PREMULTIPLIED},
+	{"straight", false, true, false, op_alpha, ALPHA_STRAIGHT},
+	{"opaque", false, false, false, op_opaque, 0},
+	{"over", true, true, false, op_over, 0},
+	{"rgb", false, false, false, op_select, 0},
+	{"rgba", false, false, false, op_select, 0},
+	{"bgr", false, false, false, op_select, 0},
+	{"bgra", false, false, false, op_select, 0},
+	{"r", false, false, false, op_select, 0},
+	{"g", false, false, false, op_select, 0},
+	{"b", false, false, false, op_select, 0},
+	{"a", false, false, false, op_select, 0},
+	{"ch", true, false, false, op_channels, 0},
+	{"gray", false, false, false, op_gray, 0},
+	{"chw", false, false, true, op_layout, 0},
+	{"squeeze", false, false, true, op_layout, 0},
+	{"upright", false, false, false, op_upright, 0},
+	{"bottomup", false, false, false, op_flip, 0},
+	{"mirror", false, false, false, op_flip, 0},
+	{"rot", true, false, false, op_rot, 0},
+	{"blender", false, false, false, op_blender, 0},
+	{"crop", true, false, true, op_crop, 0},
+	{"display", false, false, false, op_display, 0},
+	{"square", false, false, false, op_square, 0},
+	{"size", true, true, true, op_size, 0},
+	{"fit", true, true, true, op_size, 0},
+	{"long", true, true, true, op_size, 0},
+	{"short", true, true, true, op_size, 0},
+	{"filter", true, false, true, op_filter, 0},
+	{"f32", false, false, true, op_type, SAMPLE_F32},
+	{"f16", false, false, true, op_type, SAMPLE_F16},
+	{"u8", false, false, true, op_type, SAMPLE_U8},
+	{"u16", false, false, true, op_type, SAMPLE_U16},
+	{"norm", true, true, false, op_norm, 0},
 };
 
 const struct view_op *view_op_find(const char *name, size_t len_bytes)
@@ -71,7 +73,26 @@ static int apply_one(struct view_plan *plan, const char *text)
 	if (op->changes_values && (plan->native || plan->typed))
 		return err_set(plan->err, -EINVAL, "%s changes values: not after %s", op->name,
 			       plan->native ? "native" : "a sample type");
-	return op->apply(plan, op, argument ? argument : "");
+	int rc = op->apply(plan, op, argument ? argument : "");
+	if (!rc && !op->notes)
+		plan_note(plan, "%s", text);
+	return rc;
+}
+
+void plan_note(struct view_plan *plan, const char *format, ...)
+{
+	char *at = plan->canonical + plan->len_canonical;
+	size_t room = sizeof plan->canonical - plan->len_canonical;
+	if (plan->len_canonical && room > 1) {
+		*at++ = ',';
+		room--;
+	}
+	va_list arguments;
+	va_start(arguments, format);
+	int len = vsnprintf(at, room, format, arguments);
+	va_end(arguments);
+	plan->len_canonical = strlen(plan->canonical);
+	(void)len; /* longer specs than the 255 bytes that are parsed don't get here */
 }
 
 int plan_apply_spec(struct view_plan *plan, char *spec)

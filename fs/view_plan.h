@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #include "../codecs/arena.h"
-#include "npy.h"
+#include "png_out.h"
 #include "resize.h"
 #include "view.h"
 #include "view_color.h"
@@ -141,6 +141,7 @@ struct view {
 	bool resizes;           /* some stage resamples */
 	unsigned element_bytes; /* of info.dtype */
 	unsigned char *prefix;  /* info.header_bytes before the elements */
+	struct png_out png;     /* VIEW_PNG */
 };
 
 /* ---- reading: view.c, view_stages.c, view_base.c, resize.c ---- */
@@ -211,6 +212,9 @@ struct view_plan {
 	bool plane;     /* (H, W): one channel alone, without its axis */
 	uint8_t type;   /* enum sample_type, where typed */
 	uint8_t filter; /* enum resize_filter, where has_filter */
+	char axes[8];   /* of the shape: "yxc" */
+	size_t len_canonical;
+	char canonical[3 * VIEW_MAX_SPEC_BYTES]; /* the operations, written in one way */
 };
 
 /* An empty plan with an empty view, which view_free() frees. 0 or -ENOMEM. */
@@ -244,11 +248,30 @@ int plan_check_grid(struct view_plan *plan);
 /* Composes a move of coordinates; width and height of its result. */
 int plan_move(struct view_plan *plan, struct view_move move, uint64_t width, uint64_t height);
 
+/* Adds an operation to the canonical spec, printf rules. */
+void plan_note(struct view_plan *plan, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- view_out.c: what stands around the elements ---- */
+
+struct view_extension {
+	const char *name;
+	enum view_container container;
+	bool typed;
+	enum sample_type type;
+};
+
+const struct view_extension *view_extension_find(const char *name); /* NULL: unknown */
+/* What a container wants of the operations before the plan is finished: a PNG chooses channels and encodes. */
+int plan_suit_container(struct view_plan *plan, const struct view_extension *extension);
+/* The bytes before the elements, and info.header_bytes and nbytes. The rest of info is known. */
+int plan_make_container(struct view_plan *plan, const struct view_extension *extension);
+
 /* One operation of the grammar. */
 struct view_op {
 	const char *name;
 	bool takes_argument;
 	bool changes_values; /* not after native, nor after a sample type */
+	bool notes;          /* writes its own part of the canonical spec */
 	int (*apply)(struct view_plan *plan, const struct view_op *op, const char *argument);
 	int detail;
 };

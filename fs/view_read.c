@@ -234,6 +234,21 @@ static int read_elements(struct view_reader *reader, uint64_t offset, size_t len
 	return 0;
 }
 
+/* As png_out_fetch. */
+static int fetch_elements(void *context, uint64_t offset, size_t len_bytes, unsigned char *dst)
+{
+	return read_elements(context, offset, len_bytes, dst);
+}
+
+static int read_container(struct view_reader *reader, uint64_t offset, size_t len_bytes, unsigned char *dst)
+{
+	const struct view *view = reader->view;
+	if (view->info.container != VIEW_PNG)
+		return read_elements(reader, offset - view->info.header_bytes, len_bytes, dst);
+	int rc = png_out_read(&view->png, offset, len_bytes, dst, fetch_elements, reader);
+	return rc == -ENOMEM ? err_set(reader->err, rc, "no memory to make a PNG") : rc;
+}
+
 int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_source *source,
 	      struct err *err)
 {
@@ -250,7 +265,7 @@ int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *
 		return 0;
 	struct view_reader reader = {.view = view, .source = source, .err = err};
 	reader.layouts = malloc(view->stages[0].base.part->nplanes * sizeof *reader.layouts);
-	int rc = reader.layouts ? read_elements(&reader, offset - view->info.header_bytes, len_bytes, out)
+	int rc = reader.layouts ? read_container(&reader, offset, len_bytes, out)
 				: err_set(err, -ENOMEM, "no memory to read a view");
 	for (size_t i = 0; i < sizeof reader.buffers / sizeof *reader.buffers; i++)
 		free(reader.buffers[i].data);

@@ -240,22 +240,41 @@ static void strip_columns(struct piece *piece, const float *strip, uint32_t nrow
 		}
 }
 
+/* Rows that are copied, not summed: only those that are needed are made, up to LANES neighbours at once. */
+static int piece_copy_rows(struct view_reader *reader, uint32_t index, struct piece *piece, const uint16_t *list)
+{
+	const uint32_t *starts = piece->y.starts;
+	size_t width = piece->rect.width, plane = width * piece->rect.height;
+	for (uint32_t out = 0, end; out < piece->rect.height; out = end) {
+		struct view_rect rect = {piece->source.x, starts[out], piece->source.width, 1};
+		for (end = out + 1;
+		     end < piece->rect.height && starts[end] - rect.y <= rect.height && starts[end] - rect.y < piece->strip_rows;)
+			rect.height = starts[end++] - rect.y + 1;
+		int rc = stage_fetch(reader, index - 1, rect, list, piece->n, sink_of_tile(piece->strip, rect, 0));
+		if (rc)
+			return rc;
+		for (uint32_t i = 0; i < piece->n; i++) {
+			strip_columns(piece, piece->strip + (size_t)i * rect.height * rect.width, rect.height);
+			for (uint32_t o = out; o < end; o++)
+				memcpy(piece->tile + i * plane + o * width, piece->rows + (starts[o] - rect.y) * width,
+				       width * sizeof(float));
+		}
+	}
+	return 0;
+}
+
 /* Adds source row y (its columns resampled) of channel i to the outputs, from lo on, that it contributes to. */
 static void add_row(struct piece *piece, uint32_t i, uint32_t y, const float *row, uint32_t lo)
 {
 	size_t width = piece->rect.width;
 	for (uint32_t out = lo; out < piece->rect.height && piece->y.starts[out] <= y; out++) {
 		size_t at = ((size_t)i * piece->rect.height + out) * width;
-		if (y >= piece->y.starts[out] + piece->y.counts[out])
-			continue;
-		if (piece->y.copies)
-			memcpy(piece->tile + at, row, width * sizeof(float));
-		else
+		if (y < piece->y.starts[out] + piece->y.counts[out])
 			sums_add(piece->sums + at, row, piece->y.weights[out * piece->y.taps + (y - piece->y.starts[out])], width);
 	}
 }
 
-static int piece_rows(struct view_reader *reader, uint32_t index, struct piece *piece, const uint16_t *list)
+static int piece_sum_rows(struct view_reader *reader, uint32_t index, struct piece *piece, const uint16_t *list)
 {
 	uint32_t lo = 0, end = piece->source.y + piece->source.height;
 	for (uint32_t y = piece->source.y, nrows; y < end; y += nrows) {
@@ -294,7 +313,7 @@ static int piece_fetch(struct view_reader *reader, uint32_t index, struct view_r
 	axis_fill(&piece.y, &resize->y, rect.y, rect.height);
 	if (!piece.y.copies)
 		memset(piece.sums, 0, outputs * sizeof *piece.sums);
-	int rc = piece_rows(reader, index, &piece, list);
+	int rc = piece.y.copies ? piece_copy_rows(reader, index, &piece, list) : piece_sum_rows(reader, index, &piece, list);
 	if (rc)
 		return rc;
 	if (!piece.y.copies)

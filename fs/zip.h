@@ -21,12 +21,12 @@ enum { ARCHIVE_NONE = UINT32_MAX };
 enum archive_kind { ARCHIVE_DIR, ARCHIVE_FILE, ARCHIVE_LINK };
 
 struct archive_entry {
-	const char *name;      /* borrowed from the archive */
-	uint32_t parent;       /* entry 0: itself */
-	uint8_t kind;          /* enum archive_kind */
-	uint16_t mode;         /* permission bits, 0 where the archive tells none */
-	uint64_t size_bytes;   /* as the central directory declares it */
-	int64_t mtime_s;       /* seconds since 1970; 0 where the archive tells none */
+	const char *name;    /* borrowed from the archive */
+	uint32_t parent;     /* entry 0: itself */
+	uint8_t kind;        /* enum archive_kind */
+	uint16_t mode;       /* permission bits, 0 where the archive tells none */
+	uint64_t size_bytes; /* as the central directory declares it */
+	int64_t mtime_s;     /* seconds since 1970; 0 where the archive tells none */
 	uint32_t crc32;
 };
 
@@ -34,18 +34,20 @@ struct archive_options {
 	uint64_t max_entry_bytes; /* an entry that yields more is EFBIG (default 8 GiB) */
 	const char *encoding;     /* iconv name for names that are neither flagged nor valid UTF-8; NULL: CP437 */
 	/* Called while the index is built, once for each thing worth telling (at most a bounded number, then a summary);
-	 * name is the entry's name made printable. May be NULL. */
+	 * name is the entry's name made printable, "" for the archive itself; code is 0, or the negative errno that opening
+	 * the entry will give. May be NULL. */
 	void (*report)(void *context, int code, const char *name, const char *words);
 	void *report_context;
 };
 
-/* Parses the index; takes its own reference on bytes. -EIO: no archive, or a damaged one, with words; -ENOMEM; a read's error. */
+/* Parses the index; takes its own reference on bytes. -EIO: no archive, or a damaged one, with words; -EFBIG: an index that
+ * would be too large; -EINVAL: an encoding that iconv doesn't know; -ENOMEM; a read's error. options may be NULL. */
 int archive_open(struct bytes *bytes, const struct archive_options *options, struct archive **ret_archive, struct err *err);
 struct archive *archive_ref(struct archive *archive);
 void archive_unref(struct archive *archive); /* NULL is fine */
 
-uint32_t archive_count(const struct archive *archive);         /* entries, made directories and the root included */
-uint64_t archive_memory_bytes(const struct archive *archive);  /* what the index occupies */
+uint32_t archive_count(const struct archive *archive);        /* entries, made directories and the root included */
+uint64_t archive_memory_bytes(const struct archive *archive); /* what the index occupies */
 void archive_get(const struct archive *archive, uint32_t entry, struct archive_entry *ret_entry);
 
 /* Children in the archive's order: first child of a directory and the next sibling, ARCHIVE_NONE at the end. */

@@ -52,7 +52,8 @@ const char *zip_name_change_words(unsigned changes)
  * turns '\' and '~' into a yen sign and an overline. */
 static const char *real_encoding(const char *encoding)
 {
-	bool is_shift_jis = !strcasecmp(encoding, "SHIFT_JIS") || !strcasecmp(encoding, "SHIFT-JIS") || !strcasecmp(encoding, "SJIS");
+	bool is_shift_jis =
+		!strcasecmp(encoding, "SHIFT_JIS") || !strcasecmp(encoding, "SHIFT-JIS") || !strcasecmp(encoding, "SJIS");
 	return is_shift_jis ? "CP932" : encoding;
 }
 
@@ -156,7 +157,7 @@ static size_t decode_charset(struct zip_names *names, const struct zip_record *r
 	const char *raw = (const char *)record->name;
 	size_t len_bytes = record->name_bytes;
 	*ret_text = raw;
-	if (is_plain(raw, len_bytes))
+	if (is_plain(raw, len_bytes) && !record->unicode_name)
 		return len_bytes;
 	bool valid = is_utf8(raw, len_bytes), flagged = record->flags & ZIP_FLAG_UTF8;
 	if (valid && flagged)

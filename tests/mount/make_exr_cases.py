@@ -149,21 +149,30 @@ def make_incomplete():
     return Case("missing_chunk.exr", exr(part), stack(part.channels, ["R", "G", "B"]))
 
 
+def ramp_part():
+    """RGBA of 40 x 64 that compresses: four blocks of 16 rows."""
+    ramp = (np.arange(40 * 64, dtype=np.uint16).reshape(64, 40) % 97) + 0x3800
+    return Part([Channel(n, HALF, {(0, 0): ramp + i}) for i, n in enumerate(RGBA)], (0, 0, 39, 63), compression=ZIP)
+
+
+def make_bad_table():
+    """The table's first entry leads out of the file, but the chunk is there: readers find it by walking the chunks."""
+    part = ramp_part()
+    data = bytearray(exr(part))
+    table = 8 + len(header(part, False))
+    data[table : table + 8] = struct.pack("<Q", 1 << 40)
+    return Case("bad_table.exr", bytes(data), stack(part.channels, RGBA), RGBA)
+
+
 def make_damaged():
     """name -> bytes that must give an error at open or read."""
-    ramp = (np.arange(40 * 64, dtype=np.uint16).reshape(64, 40) % 97) + 0x3800
-    part = Part([Channel(n, HALF, {(0, 0): ramp + i}) for i, n in enumerate(RGBA)], (0, 0, 39, 63), compression=ZIP)
+    part = ramp_part()
     whole = exr(part)
     table = 8 + len(header(part, False))
-    far = bytearray(whole)
-    far[table : table + 8] = struct.pack("<Q", 1 << 40)
-    size = bytearray(whole)
+    size, body, place = bytearray(whole), bytearray(whole), bytearray(whole)
     first = struct.unpack_from("<Q", whole, table)[0]
     size[first + 4 : first + 8] = struct.pack("<i", -5)
-    body = bytearray(whole)
     body[first + 8 : first + 60] = bytes(52)
-    place = bytearray(whole)
     place[first : first + 4] = struct.pack("<i", 1000)
-    return {"truncated.exr": whole[: len(whole) * 2 // 3], "cut_in_header.exr": whole[:100], "cut_in_table.exr": whole[: table + 12], "offset_outside.exr": bytes(far),
-            "negative_size.exr": bytes(size), "bad_zlib.exr": bytes(body), "wrong_row.exr": bytes(place), "empty.exr": b"",
-            "not_an_image.exr": b"plain text with a lying name\n" * 5, "only_magic.exr": whole[:8]}
+    return {"truncated.exr": whole[: len(whole) * 2 // 3], "cut_in_header.exr": whole[:100], "cut_in_table.exr": whole[: table + 12], "negative_size.exr": bytes(size),
+            "bad_zlib.exr": bytes(body), "wrong_row.exr": bytes(place), "empty.exr": b"", "not_an_image.exr": b"plain text with a lying name\n" * 5, "only_magic.exr": whole[:8]}

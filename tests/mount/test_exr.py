@@ -155,6 +155,12 @@ def test_a_missing_chunk_is_an_error_and_the_others_are_there(source, mounted):
         os.close(fd)
 
 
+def test_a_table_entry_that_leads_nowhere_is_found_again(source, mounted):
+    case = make_exr_cases.make_bad_table()
+    (source / case.name).write_bytes(case.data)
+    assert same_bits(array_of(mounted(source).at(case.name)), case.pixels)
+
+
 @pytest.mark.parametrize("name", ["rip_down.exr", "passes.exr", "piz_half_tiled.exr", "luminance_chroma_zip.exr"])
 def test_random_ranges_equal_one_full_read(fixture_mount, name):
     with open(fixture_mount.at("exr", name, "pixels.npy"), "rb", buffering=0) as file:

@@ -10,12 +10,16 @@ the last place after a transfer curve, within 1e-5 after curves or sizes that ar
 """
 import argparse
 import errno
+import io
 import json
 import random
+import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
+from PIL import Image
 
 import view_model as vm
 
@@ -187,7 +191,8 @@ def random_spec(rng, picture):
     ops = [random_op(rng, picture) for _ in range(rng.choice([1, 1, 2, 2, 3, 4, 6]))]
     if rng.random() < 0.15:
         ops.insert(0, 'native')
-    return ','.join(ops) + '.' + rng.choice(['f32', 'f32', 'npy', 'npy', 'npy', 'f16', 'u8', 'u16', 'jpg' if rng.random() < 0.1 else 'f32'])
+    return ','.join(ops) + '.' + rng.choice(
+        ['f32', 'f32', 'npy', 'npy', 'npy', 'f16', 'u8', 'u16', 'jpg' if rng.random() < 0.1 else 'f32', 'png', 'tif', 'json'])
 
 
 # ---- comparing ----
@@ -237,6 +242,78 @@ class Failure(Exception):
     pass
 
 
+def read_tiff(data, want):
+    """The samples of an uncompressed TIFF by its own tags, (H, W, C) or (C, H, W)."""
+    if data[:4] != b'II*\0':
+        raise Failure('no TIFF')
+    at, = struct.unpack('<I', data[4:8])
+    count, = struct.unpack('<H', data[at:at + 2])
+    tags = {}
+    for i in range(count):
+        entry = data[at + 2 + 12 * i:at + 14 + 12 * i]
+        tag, kind, n = struct.unpack('<HHI', entry[:8])
+        size = {3: 2, 4: 4, 5: 8}[kind] * n
+        where = entry[8:8 + size] if size <= 4 else data[struct.unpack('<I', entry[8:])[0]:][:size]
+        tags[tag] = struct.unpack('<%d%s' % (n * (2 if kind == 5 else 1), {3: 'H', 4: 'I', 5: 'I'}[kind]), where)
+    if list(tags) != sorted(tags):
+        raise Failure('TIFF tags out of order')
+    c, w, h = tags[277][0], tags[256][0], tags[257][0]
+    dtype = np.dtype('%s%d' % ({1: 'u', 3: 'f'}[tags[339][0]], tags[258][0] // 8))
+    strips = [data[o:o + n] for o, n in zip(tags[273], tags[279])]
+    planar = tags[284][0] == 2
+    if len(strips) != (c if planar else 1) or len(set(tags[258])) != 1 or len(tags[258]) != c or tags[259] != (1,):
+        raise Failure('TIFF tags contradict')
+    plain = {1: 1, 2: 3, 5: 4}[tags[262][0]]
+    if len(tags.get(338, ())) != c - plain:
+        raise Failure('TIFF extra samples')
+    a = np.frombuffer(b''.join(strips), dtype)
+    return a.reshape((c, h, w) if planar else (h, w, c)).reshape(want.shape)
+
+
+def check_png(data):
+    """All checksums, and nothing behind the end."""
+    at, idat = 8, b''
+    while at < len(data):
+        n, kind = struct.unpack('>I4s', data[at:at + 8])
+        if struct.unpack('>I', data[at + 8 + n:at + 12 + n])[0] != zlib.crc32(data[at + 4:at + 8 + n]):
+            raise Failure('CRC of %s' % kind)
+        idat += data[at + 8:at + 8 + n] if kind == b'IDAT' else b''
+        at += 12 + n
+    if kind != b'IEND' or at != len(data):
+        raise Failure('the PNG ends with %s' % kind)
+    try:
+        zlib.decompress(idat)
+    except zlib.error as error:
+        raise Failure('zlib: %s' % error)
+
+
+def unpack(extension, answer, model, want):
+    """The array in an answer's bytes; None: there was none, and all was right."""
+    data = answer['bytes']
+    if extension == 'json':
+        told = json.loads(data)
+        if told['shape'] != list(want.shape) or np.dtype(told['dtype']) != want.dtype or told['nbytes'] != want.nbytes:
+            raise Failure('the JSON tells something else')
+        if len(told['channel_names']) != len(model.shown):
+            raise Failure('the JSON names other channels')
+        model.canonical = told['spec']
+        return None
+    if extension == 'png':
+        check_png(data)
+        image = Image.open(io.BytesIO(data))
+        image.load()
+        if image.mode != {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}[len(model.shown)]:
+            raise Failure('PNG of mode ' + image.mode)
+        return np.asarray(image).reshape(want.shape)
+    if extension == 'tif':
+        return read_tiff(data, want)
+    if extension == 'npy' and (answer['header'] != 128 or data[:6] != b'\x93NUMPY'):
+        raise Failure('no npy header')
+    if extension != 'npy' and answer['header']:
+        raise Failure('a header on a raw file')
+    return np.frombuffer(data, want.dtype, offset=answer['header']).reshape(want.shape)
+
+
 class Program:
     def __init__(self, path):
         self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -256,6 +333,15 @@ class Program:
         return answer
 
 
+def check_canonical(program, spec, canonical, seed):
+    """The canonical spec is one: it means the same, and is its own canonical spec."""
+    plain = program.view('view %d %s.npy' % (seed, spec.rpartition('.')[0]))
+    again = program.view('view %d %s.npy' % (seed, canonical))
+    told = program.view('view %d %s.json' % (seed, canonical))
+    if again.get('bytes') != plain['bytes'] or json.loads(told['bytes'])['spec'] != canonical:
+        raise Failure('canonical spec %s is another view' % canonical)
+
+
 def check_spec(program, picture, spec, seed, counts):
     answer = program.view('view %d %s' % (seed, spec))
     ops = spec.rpartition('.')[0].split(',')
@@ -268,18 +354,18 @@ def check_spec(program, picture, spec, seed, counts):
         return
     if answer['rc'] != 0:
         raise Failure('wants a view, got ' + answer['words'])
+    if spec.endswith('.png'):
+        ops.append('srgb')
+        ops.append('straight')
     model.only_curve = sum(op.partition('=')[0] in ('linear', 'srgb', 'premul', 'straight', 'over', 'norm', 'gray') for op in ops) == 1 and \
         picture.adobe < 0 and not any(c.name == 'C' for c in picture.channels)
     counts['views'] += 1
     if answer['shape'] != list(want.shape) or np.dtype(answer['dtype']) != want.dtype:
         raise Failure('shape %s %s, wants %s %s' % (answer['shape'], answer['dtype'], want.shape, want.dtype))
-    data = answer['bytes']
-    if spec.endswith('.npy'):
-        if answer['header'] != 128 or data[:6] != b'\x93NUMPY':
-            raise Failure('no npy header')
-    elif answer['header']:
-        raise Failure('a header on a raw file')
-    got = np.frombuffer(data, want.dtype, offset=answer['header']).reshape(want.shape)
+    got = unpack(spec.rpartition('.')[2], answer, model, want)
+    if got is None:
+        check_canonical(program, spec, model.canonical, seed)
+        return
     wrong = agrees(model, got, np.ascontiguousarray(want), picture.wild)
     if wrong:
         bad = np.flatnonzero(got.ravel() != np.ascontiguousarray(want).ravel())

@@ -1,4 +1,4 @@
-"""What a view must hold, written from the contract alone, in numpy; Pillow is the judge of resizing.
+"""What a view must hold, written from the README alone (Views, Values), in numpy; Pillow is the judge of resizing.
 
 A picture is a Picture; evaluate(picture, spec) gives the array, or raises ViewError with the errno that compiling the spec
 must give. Nothing here is fast, and nothing is taken from the engine.
@@ -519,9 +519,31 @@ class Model:
 
     # -- the end --
 
+    def suit_png(self):
+        """Channels that a PNG can hold; straight alpha and sRGB, where they are known."""
+        if self.chw:
+            raise einval('no planar PNG')
+        last_is_alpha = self.shown[-1].role == 'A'
+        n = len(self.shown)
+        if not (n == 1 or (n == 3 and not last_is_alpha) or (n in (2, 4) and last_is_alpha)):
+            if self.find('L') and self.find('A'):
+                self.show([self.find('L'), self.find('A')])
+            elif self.find('L'):
+                self.gray()
+            else:
+                self.select('rgba' if self.find('A') else 'rgb')
+        if self.type or self.native:
+            return
+        self.set_alpha(STRAIGHT)
+        if self.transfer in ('linear', 'gamma'):
+            self.curve('srgb')
+
     def finish(self, extension):
         if self.flat and self.chw:
             raise einval('flat and chw')
+        if extension == 'png':
+            self.suit_png()
+            extension = 'u8'
         if getattr(self, 'filters_seen', 0) and not self.resized:
             raise einval('filter without size')
         self.check_grid()
@@ -559,7 +581,7 @@ def convert(a, kind):
 def evaluate(picture, spec):
     """The model after the spec, and its array; the extension npy stands for any type."""
     ops, dot, extension = spec.rpartition('.')
-    if not dot or extension not in ('f32', 'f16', 'u8', 'u16', 'npy'):
+    if not dot or extension not in ('f32', 'f16', 'u8', 'u16', 'npy', 'tif', 'png', 'json'):
         raise ViewError(errno.ENOENT, 'unknown extension')
     if len(spec.encode()) > 255:
         raise einval('too long')
