@@ -36,7 +36,7 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size)
 	if (__builtin_mul_overflow(count, size, &want) || want > SIZE_MAX / 2)
 		return NULL;
 	want = (want + align - 1) / align * align;
-	if (want > arena->limit_bytes - arena->used_bytes)
+	if (arena->used_bytes > arena->limit_bytes || want > arena->limit_bytes - arena->used_bytes)
 		return NULL;
 	struct arena_block *block = arena->blocks;
 	if (!block || block->size_bytes - block->used_bytes < want) {

@@ -144,6 +144,17 @@ static bool is_present(const struct exr_attributes *attributes, const struct kep
 	return kept->len_bytes == 0 && *(const char *const *)(const void *)(base + kept->offset);
 }
 
+/* A copy of the value, from the part of the arena that attributes are kept out of (limit_attributes). */
+static void *keep_copy(struct walk *walk, uint32_t len_bytes)
+{
+	struct arena *arena = walk->arena;
+	size_t limit = arena->limit_bytes;
+	arena->limit_bytes = walk->max_metadata_bytes;
+	void *copy = arena_copy(arena, walk->value, len_bytes);
+	arena->limit_bytes = limit > arena->used_bytes ? limit : arena->used_bytes;
+	return copy;
+}
+
 /* Stores the value of one that is in the table; what is there already or has another type or size is damage, because
  * readers differ in what they make of it. */
 static int keep(struct walk *walk, const struct kept *kept, const char *type, uint32_t len_bytes, struct exr_attributes *attributes)
@@ -163,7 +174,7 @@ static int keep(struct walk *walk, const struct kept *kept, const char *type, ui
 	} else if (kept->len_bytes) {
 		memcpy(base + kept->offset, walk->value, kept->len_bytes);
 	} else {
-		void *copy = arena_copy(walk->arena, walk->value, len_bytes);
+		void *copy = keep_copy(walk, len_bytes);
 		if (!copy)
 			return too_long(walk);
 		*(void **)(void *)(base + kept->offset) = copy;

@@ -1,5 +1,5 @@
 /* exr_imf.cpp - one chunk decoded by the OpenEXR C++ library: PIZ, PXR24, B44, B44A, DWAA, DWAB. The only file in C++, and
- * the only one that includes the library.
+ * the only one that includes the library (exr.c: its version number).
  *
  * The library is given a file of one chunk that exr_wrap.c made, in memory: each call is on its own, so there is no state
  * to share or to bound, and its memory is that of one chunk.

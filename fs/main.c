@@ -117,6 +117,14 @@ static int take_option(void *data, const char *arg, int key, struct fuse_args *a
 	}
 }
 
+static void options_free(struct options *options)
+{
+	char *const texts[] = {options->cache_size, options->threads,   options->verify, options->max_pixels, options->max_entry,
+			       options->encoding,   options->readahead, options->log,    options->fsname};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		free(texts[i]);
+}
+
 /* "512M" -> bytes; false where it is no number. */
 static bool parse_size(const char *text, uint64_t *ret)
 {
@@ -181,7 +189,8 @@ static bool take_config(const struct options *options)
 	    !take_size("threads", options->threads, &threads) ||
 	    !take_size("max_pixels", options->max_pixels, &config.max_pixels) ||
 	    !take_size("max_entry", options->max_entry, &config.max_entry_bytes) ||
-	    !take_size("readahead", options->readahead, &readahead) || !take_verify(options->verify) || !take_encoding(options->encoding))
+	    !take_size("readahead", options->readahead, &readahead) || !take_verify(options->verify) ||
+	    !take_encoding(options->encoding))
 		return false;
 	if (threads < 1 || threads > 256 || readahead > 1 << 20) {
 		fprintf(stderr, "pixfs: threads= takes 1 to 256, readahead= up to 1048576\n");
@@ -306,6 +315,7 @@ static enum exit_code run_check(int argc, char **argv)
 		}
 	}
 	free(sources);
+	options_free(&options);
 	fuse_opt_free_args(&args);
 	return code;
 }
@@ -331,6 +341,7 @@ int main(int argc, char **argv)
 		code = run_cat(&options);
 	else
 		code = run_mount(&args, &options);
+	options_free(&options);
 	fuse_opt_free_args(&args);
 	return (int)code;
 }

@@ -341,6 +341,7 @@ enum exit_code mount_run(const struct mount_options *options)
 	code = run_session(session, options);
 	fuse_session_unmount(session);
 	fuse_session_destroy(session);
+	ops_close_all();
 	mount_stop_engine();
 	if (mounted.log_file)
 		fclose(mounted.log_file);

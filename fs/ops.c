@@ -170,6 +170,60 @@ static void op_statfs(fuse_req_t req, fuse_ino_t id)
 	fuse_reply_statfs(req, &st);
 }
 
+/* ---- what is open ---- */
+
+/* The kernel may end a session without the releases it owes (a lazy unmount does): what is open is kept in a list. */
+struct opened {
+	struct opened *next, **link;
+	struct handle *handle;   /* a file, or */
+	struct listing *listing; /* a directory */
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct opened *first;
+} all_opened = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static uint64_t opened_add(struct handle *handle, struct listing *listing)
+{
+	struct opened *opened = malloc(sizeof *opened);
+	if (!opened)
+		return 0;
+	opened->handle = handle;
+	opened->listing = listing;
+	pthread_mutex_lock(&all_opened.lock);
+	opened->next = all_opened.first;
+	opened->link = &all_opened.first;
+	if (opened->next)
+		opened->next->link = &opened->next;
+	all_opened.first = opened;
+	pthread_mutex_unlock(&all_opened.lock);
+	return (uint64_t)(uintptr_t)opened;
+}
+
+static struct opened *opened_of(const struct fuse_file_info *info)
+{
+	return (struct opened *)(uintptr_t)info->fh;
+}
+
+static void opened_close(struct opened *opened)
+{
+	pthread_mutex_lock(&all_opened.lock);
+	*opened->link = opened->next;
+	if (opened->next)
+		opened->next->link = opened->link;
+	pthread_mutex_unlock(&all_opened.lock);
+	handle_close(opened->handle);
+	tree_list_close(opened->listing);
+	free(opened);
+}
+
+void ops_close_all(void)
+{
+	while (all_opened.first)
+		opened_close(all_opened.first);
+}
+
 /* ---- files ---- */
 
 static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
@@ -186,12 +240,17 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 		reply_err(req, rc);
 		return;
 	}
-	info->fh = (uint64_t)(uintptr_t)handle;
+	info->fh = opened_add(handle, NULL);
+	if (!info->fh) {
+		handle_close(handle);
+		reply_err(req, -ENOMEM);
+		return;
+	}
 	info->keep_cache = handle->keep_cache && !handle->changing;
 	info->direct_io = handle->changing;
 	info->noflush = 1;
 	if (fuse_reply_open(req, info) == -ENOENT)
-		handle_close(handle); /* interrupted: there will be no release */
+		opened_close(opened_of(info)); /* interrupted: there will be no release */
 }
 
 static bool was_interrupted(void *req)
@@ -242,9 +301,10 @@ static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, st
 		return;
 	}
 	struct err err = ERR_NONE;
-	ssize_t got = handle_read((struct handle *)(uintptr_t)info->fh, buffer, size, (uint64_t)offset, was_interrupted, req, &err);
+	struct handle *handle = opened_of(info)->handle;
+	ssize_t got = handle_read(handle, buffer, size, (uint64_t)offset, was_interrupted, req, &err);
 	if (got < 0)
-		report_read(id, (struct handle *)(uintptr_t)info->fh, &err);
+		report_read(id, handle, &err);
 	if (got < 0)
 		reply_err(req, (int)got);
 	else
@@ -254,7 +314,7 @@ static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, st
 static void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 {
 	(void)id;
-	handle_close((struct handle *)(uintptr_t)info->fh);
+	opened_close(opened_of(info));
 	fuse_reply_err(req, 0);
 }
 
@@ -270,11 +330,16 @@ static void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *inf
 		reply_err(req, rc);
 		return;
 	}
-	info->fh = (uint64_t)(uintptr_t)listing;
+	info->fh = opened_add(NULL, listing);
+	if (!info->fh) {
+		tree_list_close(listing);
+		reply_err(req, -ENOMEM);
+		return;
+	}
 	info->cache_readdir = 1;
 	info->keep_cache = timeout_of(place) == FOR_EVER_S;
 	if (fuse_reply_open(req, info) == -ENOENT)
-		tree_list_close(listing);
+		opened_close(opened_of(info));
 }
 
 /* Adds one entry; 0 where it doesn't fit. With plus it carries attributes and counts as a look-up. */
@@ -296,7 +361,7 @@ static size_t add_entry(fuse_req_t req, struct place parent, const struct listin
 
 static void read_directory(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, struct fuse_file_info *info, bool plus)
 {
-	struct listing *listing = (struct listing *)(uintptr_t)info->fh;
+	struct listing *listing = opened_of(info)->listing;
 	struct place place = place_of(id);
 	char *buffer = malloc(size);
 	size_t used = 0;
@@ -331,13 +396,6 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t off
 	read_directory(req, id, size, offset, info, true);
 }
 
-static void op_releasedir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
-{
-	(void)id;
-	tree_list_close((struct listing *)(uintptr_t)info->fh);
-	fuse_reply_err(req, 0);
-}
-
 const struct fuse_lowlevel_ops ops_table = {
 	.init = op_init,
 	.lookup = op_lookup,
@@ -354,5 +412,5 @@ const struct fuse_lowlevel_ops ops_table = {
 	.opendir = op_opendir,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
-	.releasedir = op_releasedir,
+	.releasedir = op_release,
 };

@@ -9,4 +9,7 @@ extern const struct fuse_lowlevel_ops ops_table;
 /* Called once the kernel has been answered for the first time. Set before the session runs. */
 void ops_set_ready(void (*ready)(void));
 
+/* Closes what the kernel left open; after the session, before what serves it ends. */
+void ops_close_all(void);
+
 #endif

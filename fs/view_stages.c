@@ -6,6 +6,7 @@
 #include "view_plan.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,13 @@ void sink_store(const float *tile, struct view_rect rect, uint32_t n, struct vie
 
 /* ---- PIXEL ---- */
 
+/* Of two NaNs an operation keeps the payload of one, and which is the compiler's choice: all become the same, so that a
+ * sample has the same bits in every range that is read. */
+static inline float settled(float v)
+{
+	return v != v ? NAN : v;
+}
+
 SIMD_KERNEL static void kernel_fill(float *restrict dst, float k, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -49,44 +57,44 @@ SIMD_KERNEL static void kernel_fill(float *restrict dst, float k, size_t n)
 SIMD_KERNEL static void kernel_mul(float *restrict dst, const float *a, const float *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		dst[i] = a[i] * b[i];
+		dst[i] = settled(a[i] * b[i]);
 }
 
 SIMD_KERNEL static void kernel_mul_not(float *restrict dst, const float *a, const float *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		dst[i] = (1.0f - a[i]) * (1.0f - b[i]);
+		dst[i] = settled((1.0f - a[i]) * (1.0f - b[i]));
 }
 
 SIMD_KERNEL static void kernel_unpremul(float *restrict dst, const float *a, const float *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		dst[i] = a[i] / (b[i] == 0.0f ? 1.0f : b[i]);
+		dst[i] = settled(a[i] / (b[i] == 0.0f ? 1.0f : b[i]));
 }
 
 /* ITU-R BT.709-6, item 3.2. */
 SIMD_KERNEL static void kernel_luma(float *restrict dst, const float *r, const float *g, const float *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		dst[i] = (0.2126f * r[i] + 0.7152f * g[i]) + 0.0722f * b[i];
+		dst[i] = settled((0.2126f * r[i] + 0.7152f * g[i]) + 0.0722f * b[i]);
 }
 
 SIMD_KERNEL static void kernel_over(float *restrict dst, const float *a, const float *b, float k, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		dst[i] = a[i] * b[i] + k * (1.0f - b[i]);
+		dst[i] = settled(a[i] * b[i] + k * (1.0f - b[i]));
 }
 
 SIMD_KERNEL static void kernel_over_premul(float *restrict dst, const float *a, const float *b, float k, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		dst[i] = a[i] + k * (1.0f - b[i]);
+		dst[i] = settled(a[i] + k * (1.0f - b[i]));
 }
 
 SIMD_KERNEL static void kernel_norm(float *restrict dst, const float *a, float mean, float std, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		dst[i] = (a[i] - mean) / std;
+		dst[i] = settled((a[i] - mean) / std);
 }
 
 /* One output plane from planes of inputs; plane[i] holds channel i of the stage before where remap says so. */

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Random views of random pictures, each compared with view_model.py.
+"""Random views of random pictures, each compared with view_model.py: 20 seconds, or several minutes with --long.
 
 usage: test_views.py [--long] [--seed N] [--specs N] PATH_OF_view_dump
 
@@ -242,7 +242,7 @@ class Failure(Exception):
     pass
 
 
-def read_tiff(data, want):
+def read_tiff(data, want, model):
     """The samples of an uncompressed TIFF by its own tags, (H, W, C) or (C, H, W)."""
     if data[:4] != b'II*\0':
         raise Failure('no TIFF')
@@ -263,9 +263,12 @@ def read_tiff(data, want):
     planar = tags[284][0] == 2
     if len(strips) != (c if planar else 1) or len(set(tags[258])) != 1 or len(tags[258]) != c or tags[259] != (1,):
         raise Failure('TIFF tags contradict')
-    plain = {1: 1, 2: 3, 5: 4}[tags[262][0]]
-    if len(tags.get(338, ())) != c - plain:
-        raise Failure('TIFF extra samples')
+    roles = [s.role for s in model.shown]
+    plain = 3 if roles[:3] == ['R', 'G', 'B'] else 1
+    alpha = roles.index('A') if 'A' in roles else 0
+    extra = [0 if i != alpha else 1 if model.alpha == vm.PREMULTIPLIED else 2 for i in range(plain, c)]
+    if tags[262][0] != {1: 1, 3: 2}[plain] or list(tags.get(338, ())) != extra:
+        raise Failure('TIFF says %s and %s, wants %s' % (tags[262], tags.get(338), extra))
     a = np.frombuffer(b''.join(strips), dtype)
     return a.reshape((c, h, w) if planar else (h, w, c)).reshape(want.shape)
 
@@ -306,7 +309,7 @@ def unpack(extension, answer, model, want):
             raise Failure('PNG of mode ' + image.mode)
         return np.asarray(image).reshape(want.shape)
     if extension == 'tif':
-        return read_tiff(data, want)
+        return read_tiff(data, want, model)
     if extension == 'npy' and (answer['header'] != 128 or data[:6] != b'\x93NUMPY'):
         raise Failure('no npy header')
     if extension != 'npy' and answer['header']:
@@ -423,7 +426,7 @@ def main():
     parser.add_argument('--specs', type=int)
     parser.add_argument('program')
     options = parser.parse_args()
-    failed, counts = run(options.program, options.seed, options.specs or (60000 if options.long else 9000))
+    failed, counts = run(options.program, options.seed, options.specs or (600000 if options.long else 60000))
     print('%(views)d views and %(channels)d channels compared, %(errors)d specs refused as they must be' % counts)
     return failed
 
