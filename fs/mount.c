@@ -138,8 +138,8 @@ static enum exit_code prepare_mountpoint(const char *path)
 	struct stat st;
 	int rc = resolve_mountpoint(path, mounted.mountpoint);
 	/* statfs always asks the daemon; stat may be answered from what the kernel remembers of a dead one */
-	if (rc == 0 && statfs(mounted.mountpoint, &(struct statfs){0}) != 0 && errno == ENOTCONN && find_mount(mounted.mountpoint, type, device) &&
-	    strcmp(type, "fuse.pixfs") == 0) {
+	if (rc == 0 && statfs(mounted.mountpoint, &(struct statfs){0}) != 0 && errno == ENOTCONN &&
+	    find_mount(mounted.mountpoint, type, device) && strcmp(type, "fuse.pixfs") == 0) {
 		fprintf(stderr, "pixfs: %s: cleaning up a dead pixfs mount\n", path);
 		unmount_lazily(mounted.mountpoint);
 	}

@@ -182,6 +182,7 @@ class Model:
         self.chw = self.squeeze = self.flat = False
         self.type = self.filter = None
         self.palette = any(c.origin == PALETTE for c in shown)
+        self.grid = None    # the sampling of a native view, once it was moved
         self.moves = []     # so that native can do them again on what is stored
         self.tolerance = 0  # units in the last place, once a curve was applied
         self.close = 0      # relative error, once resized
@@ -347,6 +348,7 @@ class Model:
     def geometry(self, f):
         self.check_grid()
         self.moves.append(f)
+        self.grid = self.sampling(self.shown[0]) if self.native else None
         self.shown = [s.like(f(s.values)) for s in self.shown]
         self.extra = [s.like(f(s.values)) if s.values.shape == self.extra_shape else s for s in self.extra]
         self.moved = True
@@ -355,7 +357,8 @@ class Model:
         self.extra_shape = self.shown[0].values.shape
         if self.native and len({s.values.shape for s in self.shown}) > 1:
             raise einval('different grids')
-        if self.native and len({(self.picture.planes[s.plane].xs, self.picture.planes[s.plane].ys) for s in self.shown}) > 1:
+        grids = {self.sampling(s) for s in self.shown} | ({self.grid} if self.grid else set()) if self.native else ()
+        if len(grids) > 1:
             raise einval('different grids')
 
     def size(self):
@@ -397,6 +400,8 @@ class Model:
                     out[dy + ay:dy + ay + part.shape[0], dx + ax:dx + ax + part.shape[1]] = part
                 return out
             self.geometry(f)
+        elif self.native:
+            self.grid = self.sampling(self.shown[0])
         self.moved = True
 
     def square(self):
@@ -457,7 +462,14 @@ class Model:
         if self.moved and any((p.planes[s.plane].xs, p.planes[s.plane].ys) != (1, 1) for s in keep):
             raise einval('different grids')
         self.shown = [s.like(self.moved_again(p.planes[s.plane].samples)) for s in keep]
-        self.extra = [s.like(p.planes[s.plane].samples) for s in self.extra if s.plane is not None and not self.moved]
+        extra = [s for s in self.extra if s.plane is not None]
+        self.extra = [s.like(self.moved_again(p.planes[s.plane].samples) if self.sampling(s) == (1, 1) else p.planes[s.plane].samples)
+                      for s in extra]
+        if self.moved:
+            self.grid = (1, 1)
+
+    def sampling(self, shown):
+        return self.picture.planes[shown.plane].xs, self.picture.planes[shown.plane].ys
 
     def moved_again(self, a):
         for f in self.moves:
