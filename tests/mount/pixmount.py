@@ -24,19 +24,20 @@ def sanitizer_environment(log):
     return env
 
 
-def mounts_at(path):
-    """The kernel's numbers of the fuse mounts at exactly this path, also of dead ones and of several on top of each other."""
-    wanted, found = os.path.realpath(os.path.dirname(path)) + "/" + os.path.basename(path), set()
+def is_mounted(path):
+    """Whether something of type fuse, dead or alive, is mounted at exactly this path, by the kernel's own list."""
+    wanted = os.path.realpath(os.path.dirname(path)) + "/" + os.path.basename(path)
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
         for line in table:
             fields = line.split()
             if fields[4].replace("\\040", " ") == wanted and "fuse" in fields[fields.index("-") + 1]:
-                found.add(int(fields[0]))
-    return found
+                return True
+    return False
 
 
-def is_mounted(path):
-    return bool(mounts_at(path))
+def answers(path):
+    """Whether a living daemon is mounted here: statfs is never answered from what the kernel remembers of a dead one."""
+    return is_mounted(path) and errno_of(os.statvfs, path) is None
 
 
 def unmount_below(folder):
@@ -68,8 +69,7 @@ class Mount:
         self.killed = False
 
     def start(self):
-        self.before = mounts_at(self.path)
-        if not self.before:
+        if not is_mounted(self.path):
             os.makedirs(self.path, exist_ok=True)
         command = [BIN, self.source, self.path, "-f"] + (["-o", self.options] if self.options else [])
         self.log_file = open(self.log_path, "ab")
@@ -88,8 +88,7 @@ class Mount:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"pixfs ended with {self.process.returncode}: {self.log()}")
-            if mounts_at(self.path) - self.before:
-                os.stat(self.path)
+            if answers(self.path):
                 return
             time.sleep(0.005)
         raise RuntimeError(f"pixfs didn't mount in {self.seconds} s: {self.log()}")
