@@ -1,6 +1,7 @@
 # pixfs: images as raw arrays. Targets: all demo test install lint check-long fuzz clean
-# MODE=release|debug|asan|tsan, CC=gcc|clang; objects lie in build/$(MODE)/, the release binary is build/pixfs too.
+# MODE=release|debug|asan|tsan, CC=gcc|clang, V=1 shows commands; objects lie in build/$(MODE)/, the release binary is build/pixfs too.
 MODE ?= release
+Q := $(if $(V),,@)
 PREFIX ?= /usr/local
 BUILD := build/$(MODE)
 VERSION := 0.1.0
@@ -34,19 +35,24 @@ all: build/pixfs
 endif
 
 build/pixfs: $(BUILD)/pixfs
-	ln -sf release/pixfs $@
+	@ln -sf release/pixfs $@
 $(BUILD)/pixfs: $(OBJECTS)
-	$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
+	@echo "  LINK $@"
+	$(Q)$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+	@echo "  CC   $<"
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 $(BUILD)/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(CPPFLAGS) $(ALL_CXXFLAGS) -c -o $@ $<
+	@echo "  CXX  $<"
+	$(Q)$(CXX) $(CPPFLAGS) $(ALL_CXXFLAGS) -c -o $@ $<
 $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
-	$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
+	@echo "  LINK $@"
+	$(Q)$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
 $(BUILD)/tests/unit/view_dump: $(BUILD)/tests/unit/view_dump.o $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
-	$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
+	@echo "  LINK $@"
+	$(Q)$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
 units: $(UNITS) $(BUILD)/tests/unit/view_dump
 .PRECIOUS: $(BUILD)/%.o
 

@@ -116,11 +116,13 @@ int text_views_readme(const struct folder *folder, char **ret_text, size_t *ret_
 		"alpha     premul straight opaque over=1:1:1\n"
 		"layout    chw squeeze upright bottomup mirror rot=90 blender\n"
 		"region    crop=x:y:w:h display square\n"
-		"stored    native (the file's own sample type; a palette's indices)\n"
-		"as        .f32 (raw, little-endian) .npy (numpy)\n"
+		"resize    size=WxH fit=WxH long=N short=N filter=nearest|box|linear|cubic|lanczos3\n"
+		"type      f32 f16 u8 u16 norm=imagenet; native: the file's own sample type, a palette's indices\n"
+		"as        .f32 .f16 .u8 .u16 (raw, little-endian) .npy (numpy) .tif .png (a picture to look at)\n"
+		"          .json (the view's shape and dtype)\n"
 		"\n"
 		"np.fromfile('views/gray.f32', '<f4')      np.load('views/native.npy', mmap_mode='r')\n"
-		"np.load('views/crop=0:0:%u:%u,chw.npy')\n"
+		"np.load('views/crop=0:0:%u:%u,chw.npy')   np.load('views/rgb,short=256,u8.npy')\n"
 		"\n"
 		"Listed for this image:\n",
 		level->width, level->height, level->width < 64 ? level->width : 64, level->height < 64 ? level->height : 64);

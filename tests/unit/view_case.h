@@ -125,6 +125,14 @@ static inline void case_plane(struct case_picture *made, const char *name, enum 
 		made->shown[made->picture.nchannels++] = (uint16_t)c;
 }
 
+/* 3 x 2 pixels 0 1 2 / 3 4 5, gray, the numbers themselves, a chunk for each row. */
+static inline void start_counting(struct case_picture *made)
+{
+	static const uint8_t counting[6] = {0, 1, 2, 3, 4, 5};
+	case_start(made, 3, 2, 1);
+	case_plane(made, "Y", SAMPLE_U8, 0, counting, false);
+}
+
 /* ---- views ---- */
 
 static inline int case_compile(struct case_picture *made, const char *spec, struct view **ret_view)
