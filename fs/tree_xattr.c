@@ -15,6 +15,14 @@ struct values {
 static const char *const dtype_name[] = {
 	[SAMPLE_U8] = "|u1", [SAMPLE_U16] = "<u2", [SAMPLE_U32] = "<u4", [SAMPLE_F16] = "<f2", [SAMPLE_F32] = "<f4"};
 
+static const char *const container_mime[] = {
+	[VIEW_RAW] = "application/octet-stream",
+	[VIEW_NPY] = "application/x-npy",
+	[VIEW_TIF] = "image/tiff",
+	[VIEW_PNG] = "image/png",
+	[VIEW_JSON] = "application/json",
+};
+
 static void describe_view(const struct view *view, struct values *values)
 {
 	const struct view_info *info = view_info(view);
@@ -23,8 +31,7 @@ static void describe_view(const struct view *view, struct values *values)
 		len += (size_t)snprintf(values->shape + len, sizeof values->shape - len, "%s%" PRIu64, i ? "," : "",
 					info->shape[i]);
 	snprintf(values->dtype, sizeof values->dtype, "%s", dtype_name[info->dtype]);
-	snprintf(values->mime_type, sizeof values->mime_type, "%s",
-		 info->container == VIEW_NPY ? "application/x-npy" : "application/octet-stream");
+	snprintf(values->mime_type, sizeof values->mime_type, "%s", container_mime[info->container]);
 }
 
 /* The image itself, and what its arrays show. */
