@@ -161,3 +161,17 @@ const char *row_name(const struct row *row, unsigned number, const struct folder
 	snprintf(buffer, 300, "source%s", dot && dot != folder->node->name ? dot : "");
 	return buffer;
 }
+
+int row_open_view(struct place place, struct target *ret_target, struct view **ret_view, struct err *err)
+{
+	int rc = target_open(place.node, ret_target, err);
+	if (rc)
+		return rc;
+	if (place.row)
+		rc = view_compile(&ret_target->picture, row_find(place.row)->name, ret_view, err);
+	else
+		rc = target_view(ret_target, place.node, ret_view, err);
+	if (rc)
+		target_close(ret_target);
+	return rc;
+}

@@ -58,6 +58,9 @@ const struct row *row_find(unsigned row);
 /* Its name in this directory; buffer is used where it has to be made. */
 const char *row_name(const struct row *row, unsigned number, const struct folder *folder, char buffer[300]);
 
+/* The view behind an array of the tree (pixels.*, or a NODE_ARRAY), with what it shows. Both are the caller's on success. */
+int row_open_view(struct place place, struct target *ret_target, struct view **ret_view, struct err *err);
+
 /* text.c */
 int text_meta(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);
 int text_error(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);

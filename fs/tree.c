@@ -142,19 +142,13 @@ static int size_of_view(struct place place, uint64_t *ret_size, struct err *err)
 {
 	struct target target;
 	struct view *view;
-	int rc = target_open(place.node, &target, err);
+	int rc = row_open_view(place, &target, &view, err);
 	if (rc)
 		return rc;
-	if (!place.row)
-		rc = target_view(&target, place.node, &view, err);
-	else
-		rc = view_compile(&target.picture, place.row == ROW_PIXELS_NPY ? "pixels.npy" : "pixels.f32", &view, err);
-	if (rc == 0) {
-		*ret_size = view_info(view)->nbytes;
-		view_free(view);
-	}
+	*ret_size = view_info(view)->nbytes;
+	view_free(view);
 	target_close(&target);
-	return rc;
+	return 0;
 }
 
 static int source_size(struct node *node, uint64_t *ret_size, struct err *err)

@@ -45,17 +45,9 @@ static int open_view(struct place place, struct handle **ret_handle, struct err 
 {
 	struct target target;
 	struct view *view;
-	int rc = target_open(place.node, &target, err);
+	int rc = row_open_view(place, &target, &view, err);
 	if (rc)
 		return rc;
-	if (!place.row)
-		rc = target_view(&target, place.node, &view, err);
-	else
-		rc = view_compile(&target.picture, place.row == ROW_PIXELS_NPY ? "pixels.npy" : "pixels.f32", &view, err);
-	if (rc) {
-		target_close(&target);
-		return rc;
-	}
 	const char *unsupported = target.picture.part->unsupported;
 	if (unsupported) {
 		char path[4096];

@@ -192,8 +192,8 @@ int walk_archive(struct node *node, struct archive **ret_archive, struct err *er
 	}
 	struct err failed = slot->err;
 	*ret_archive = slot->archive;
-	if (failed.code != -EIO && failed.code != -EFBIG)
-		slot->err = ERR_NONE;
+	if (failed.code == -ENOMEM || failed.code == -ESTALE || failed.code == -EMFILE || failed.code == -ENFILE)
+		slot->err = ERR_NONE; /* may be otherwise the next time */
 	pthread_mutex_unlock(&slot->lock);
 	return failed.code ? err_copy(err, &failed) : 0;
 }
