@@ -208,8 +208,13 @@ enum exit_code command_check(const char *source, bool json)
 	config.verify = VERIFY_FULL;
 	check.start_ns = pool_now_ns();
 	int rc = mount_start_engine();
-	if (rc == 0)
-		rc = walk_root->kind == NODE_IMAGE ? add(&check, walk_root) : gather(&check, walk_root);
+	struct place top = {walk_root, ROW_SELF};
+	struct err err = ERR_NONE;
+	rc = rc ? rc : walk_enter(&top, &err);
+	if (rc == 0) {
+		rc = top.node->kind == NODE_IMAGE ? add(&check, top.node) : gather(&check, top.node);
+		node_unref(top.node, 1);
+	}
 	if (rc)
 		fprintf(stderr, "pixfs: %s\n", strerror(-rc));
 	else

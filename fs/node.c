@@ -269,6 +269,8 @@ void node_path(const struct node *node, char *ret, size_t len_bytes)
 	size_t start = len_bytes - 1;
 	ret[start] = 0;
 	for (; node->parent; node = node->parent) {
+		if (node->parent->shows_file)
+			break;
 		if (ret[start])
 			start = prepend(ret, start, "/");
 		start = prepend(ret, start, node->name);

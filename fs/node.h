@@ -54,6 +54,7 @@ struct node {
 	uint8_t kind;  /* enum node_kind */
 	uint8_t row;   /* the parent's row that this lies below: 0, or channels/ views/ layers/ mips/ */
 	bool current, in_archive;
+	bool shows_file;           /* the root of a SOURCE that is one file: its only child, which has no name in paths */
 	atomic_bool checked;       /* a plain file in an archive: its CRC-32 was right */
 	uint32_t index;            /* in_archive: the entry; NODE_PICTURE: the layer or level */
 	uint32_t uid, gid;         /* on the host */

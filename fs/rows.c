@@ -70,7 +70,7 @@ static bool has_attributes(const struct folder *folder)
 
 static bool is_root(const struct folder *folder)
 {
-	return folder->node == walk_root;
+	return walk_is_top(folder->node);
 }
 
 static bool never(const struct folder *folder)

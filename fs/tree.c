@@ -21,8 +21,12 @@ bool tree_is_folder(struct place place)
 	return row && row->type == ROW_FOLDER;
 }
 
+/* Not so what lies directly in a root that shows one file: the next version of it is found by the same look-up. */
 bool tree_is_constant(struct place place)
 {
+	const struct node *folder = place.row ? place.node : place.node->parent;
+	if (folder && folder->parent == walk_root && walk_is_top(folder))
+		return false;
 	if (place.row)
 		return place.row < ROW_STATUS || place.row >= ROW_BLOB_FIRST;
 	return place.node->in_archive || place.node->kind == NODE_PICTURE || place.node->kind == NODE_ARRAY;
@@ -112,13 +116,9 @@ static int lookup_in_image(struct place parent, const char *name, struct place *
 	return rc;
 }
 
-int tree_lookup(struct place parent, const char *name, struct place *ret_place, struct err *err)
+static int lookup(struct place parent, const char *name, struct place *ret_place, struct err *err)
 {
-	if (!tree_is_folder(parent))
-		return -ENOTDIR;
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/') || !*name)
-		return -ENOENT; /* never a way out of the source */
-	if (!tree_is_container(parent.node) || parent.row || (parent.node == walk_root && strcmp(name, ".pixfs") == 0))
+	if (!tree_is_container(parent.node) || parent.row || (walk_is_top(parent.node) && strcmp(name, ".pixfs") == 0))
 		return lookup_in_image(parent, name, ret_place, err);
 	struct node *node;
 	int rc = walk_lookup(parent.node, name, &node, err);
@@ -126,6 +126,20 @@ int tree_lookup(struct place parent, const char *name, struct place *ret_place, 
 		*ret_place = (struct place){node, ROW_SELF};
 	else if (rc != -ENOENT && parent.node->kind == NODE_ARCHIVE)
 		return lookup_in_image(parent, name, ret_place, err);
+	return rc;
+}
+
+int tree_lookup(struct place parent, const char *name, struct place *ret_place, struct err *err)
+{
+	if (!tree_is_folder(parent))
+		return -ENOTDIR;
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/') || !*name)
+		return -ENOENT; /* never a way out of the source */
+	int rc = walk_enter(&parent, err);
+	if (rc)
+		return rc;
+	rc = lookup(parent, name, ret_place, err);
+	node_unref(parent.node, 1);
 	return rc;
 }
 
@@ -217,7 +231,7 @@ static int stat_host(struct place place, struct stat *ret_stat, struct err *err)
 	return 0;
 }
 
-int tree_stat(struct place place, struct stat *ret_stat, struct err *err)
+static int stat_place(struct place place, struct stat *ret_stat, struct err *err)
 {
 	struct node *node = place.node;
 	if (!place.row && !node->in_archive && (node->kind == NODE_DIR || node->kind == NODE_FILE || node->kind == NODE_LINK))
@@ -254,6 +268,19 @@ int tree_stat(struct place place, struct stat *ret_stat, struct err *err)
 	}
 	ret_stat->st_atim = ret_stat->st_ctim = ret_stat->st_mtim;
 	return 0;
+}
+
+int tree_stat(struct place place, struct stat *ret_stat, struct err *err)
+{
+	uint64_t ino = node_ino(place);
+	int rc = walk_enter(&place, err);
+	if (rc)
+		return rc;
+	rc = stat_place(place, ret_stat, err);
+	node_unref(place.node, 1);
+	if (rc == 0)
+		ret_stat->st_ino = ino;
+	return rc;
 }
 
 int tree_readlink(struct place place, char *ret_target, size_t size_bytes, struct err *err)

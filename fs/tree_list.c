@@ -17,8 +17,8 @@ struct name {
 };
 
 struct listing {
-	struct walk *walk; /* a container's own directory, else the names below */
-	struct place place;
+	struct walk *walk;  /* a container's own directory, else the names below */
+	struct place place; /* with a reference on its node */
 	struct name *names;
 	size_t count, room;
 };
@@ -110,11 +110,15 @@ int tree_list(struct place place, struct listing **ret_listing, struct err *err)
 {
 	if (!tree_is_folder(place))
 		return -ENOTDIR;
+	int rc = walk_enter(&place, err);
+	if (rc)
+		return rc;
 	struct listing *listing = calloc(1, sizeof *listing);
-	if (!listing)
+	if (!listing) {
+		node_unref(place.node, 1);
 		return err_set(err, -ENOMEM, "no memory");
+	}
 	listing->place = place;
-	int rc = 0;
 	struct folder folder;
 	folder_open(place.node, &folder);
 	if (!place.row && tree_is_container(place.node) && !folder.broken) {
@@ -160,5 +164,6 @@ void tree_list_close(struct listing *listing)
 	for (size_t i = 0; i < listing->count; i++)
 		free(listing->names[i].text);
 	free(listing->names);
+	node_unref(listing->place.node, 1);
 	free(listing);
 }

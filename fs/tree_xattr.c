@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "rows.h"
+#include "walk.h"
 
 struct values {
 	char mime_type[64], shape[96], dtype[16], error[260];
@@ -97,7 +98,12 @@ ssize_t tree_xattr(struct place place, const char *name, char *ret_value, size_t
 	struct values values;
 	if (name && strncmp(name, "user.", 5) != 0)
 		return -ENODATA;
-	if (!describe(place, &values))
+	struct err err = ERR_NONE;
+	if (walk_enter(&place, &err))
+		return name ? -ENODATA : 0;
+	bool described = describe(place, &values);
+	node_unref(place.node, 1);
+	if (!described)
 		return name ? -ENODATA : 0;
 	const struct {
 		const char *name, *value;

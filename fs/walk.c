@@ -16,6 +16,8 @@
 
 int walk_root_fd = -1;
 struct node *walk_root;
+static const char *root_file; /* the name of the one file that SOURCE is; NULL for a directory */
+static enum node_kind root_file_kind;
 
 /* Sixteen archives in each of sixteen, eight deep, are billions of directories out of 40 KB: depth alone is no bound. */
 enum { MAX_NESTING = 8, MAX_DEEP_ARCHIVES = 4096 };
@@ -114,8 +116,33 @@ static int start_at_file(const char *source, const struct stat *st, struct err *
 		spec.kind = NODE_ARCHIVE;
 	if (spec.kind == NODE_FILE)
 		return err_set(err, -EINVAL, "neither a directory nor an archive nor an image");
-	walk_root = node_root_new(&spec, name);
-	return walk_root ? 0 : err_set(err, -ENOMEM, "no memory");
+	root_file = name;
+	root_file_kind = spec.kind;
+	walk_root = node_root_new(&(struct node_spec){.kind = NODE_DIR}, "");
+	if (!walk_root)
+		return err_set(err, -ENOMEM, "no memory");
+	walk_root->shows_file = true;
+	return 0;
+}
+
+bool walk_is_top(const struct node *node)
+{
+	return walk_root->shows_file ? node->parent == walk_root : node == walk_root;
+}
+
+int walk_enter(struct place *place, struct err *err)
+{
+	struct stat st;
+	if (!place->node->shows_file) {
+		node_ref(place->node);
+		return 0;
+	}
+	if (fstatat(walk_root_fd, root_file, &st, 0) != 0)
+		return err_set(err, -errno, "%s", strerror(errno));
+	struct node_spec spec = spec_of(&st, root_file, 0);
+	spec.kind = root_file_kind;
+	place->node = node_child((struct place){walk_root, ROW_SELF}, root_file, &spec);
+	return place->node ? 0 : err_set(err, -ENOMEM, "no memory");
 }
 
 int walk_start(const char *source, struct err *err)

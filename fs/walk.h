@@ -15,6 +15,12 @@ extern struct node *walk_root;
 int walk_start(const char *source, struct err *err);
 void walk_stop(void);
 
+/* Where SOURCE is one file the root shows that file, and another node for each version of it: the present one, with one
+ * more reference (*place is the root until then). Any other place: the same, with one more reference. */
+int walk_enter(struct place *place, struct err *err);
+/* Whether the node is what the root shows. */
+bool walk_is_top(const struct node *node);
+
 /* The child of a NODE_DIR or NODE_ARCHIVE, with one more reference. -ENOENT, or why the directory can't be read. */
 int walk_lookup(struct node *dir, const char *name, struct node **ret_node, struct err *err);
 

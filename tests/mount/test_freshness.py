@@ -211,3 +211,25 @@ def test_immutable_still_reads_right(source, mounted):
     for _ in range(3):
         assert read_all(mount.at("a.png", "pixels.f32")) == pixels
         assert sorted(os.listdir(mount.at("a.png"))) == ["meta.json", "pixels.f32", "pixels.npy", "source.png", "views"]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("kind", ["image", "archive"])
+def test_a_source_of_one_file_that_changes_shows_the_new_one(tmp_path, mounted, kind, change):
+    (old, old_pixels), (new, new_pixels) = flat(10), flat(200)
+    path = tmp_path / ("one.png" if kind == "image" else "one.zip")
+    wrap = (lambda data: data) if kind == "image" else (lambda data: zip_of(Entry(b"a.png", data)))
+    inside = () if kind == "image" else ("a.png",)
+    path.write_bytes(wrap(old))
+    mount = mounted(path)
+    assert read_all(mount.at(*inside, "pixels.f32")) == old_pixels
+    CHANGES[change](path, wrap(new))
+
+    def is_new():
+        try:
+            return read_all(mount.at(*inside, "pixels.f32")) == new_pixels
+        except OSError:
+            return False
+    assert wait_for(is_new, TIMEOUT + 1)
+    path.unlink()
+    assert wait_for(lambda: errno_of(os.stat, mount.at(*inside, "pixels.f32")) is not None, TIMEOUT + 1)
