@@ -236,6 +236,8 @@ static void put_number(struct json *json, const char *text, double value)
 		text = whole;
 	}
 	put_text(json, text);
+	if (!strpbrk(text, ".e")) /* more digits than an exponent would save: 7306357456645120 */
+		put_text(json, ".0");
 }
 
 void json_float(struct json *json, const char *key, float value)

@@ -87,8 +87,3 @@ def summary():
 def pytest_terminal_summary(terminalreporter):
     for line in SUMMARY:
         terminalreporter.write_line(line)
-
-
-def pytest_unconfigure():
-    if os.path.exists(pixmount.PIDS_FILE):
-        os.unlink(pixmount.PIDS_FILE)

@@ -56,8 +56,11 @@ class Mount:
 
     @staticmethod
     def tell_running():
-        with open(PIDS_FILE, "w", encoding="utf-8") as pids:
-            pids.write("".join(f"{pid}\n" for pid in Mount.running))
+        if Mount.running:
+            with open(PIDS_FILE, "w", encoding="utf-8") as pids:
+                pids.write("".join(f"{pid}\n" for pid in Mount.running))
+        elif os.path.exists(PIDS_FILE):
+            os.unlink(PIDS_FILE)
 
     def __init__(self, source, folder, options="", env=None, seconds=10):
         self.source, self.folder, self.options, self.seconds = str(source), str(folder), options, seconds * SLOW
