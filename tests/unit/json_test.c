@@ -153,7 +153,7 @@ static void numbers_are_short(void)
 		     {0.45455, "0.45455\n", "0.45455\n"},
 		     {1.0 / 3, "0.33333334\n", "0.3333333333333333\n"},
 		     {2.2, "2.2\n", "2.2\n"},
-		     {7306357456645121, "7.3063575e+15\n", "7306357456645121.0\n"},
+		     {7306357456645121, "7.3063573e+15\n", "7306357456645121.0\n"},
 		     {1e-7, "1e-07\n", "1e-07\n"}};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		CHECK(!strcmp(number((float)cases[i].value, 0, true), cases[i].as_float));
