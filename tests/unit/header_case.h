@@ -7,17 +7,7 @@
 #include <string.h>
 
 #include "../../codecs/codec.h"
-
-static const char *failure;
-static int failed_line;
-
-#define CHECK(condition)                                                                                                           \
-	do {                                                                                                                       \
-		if (!(condition) && !failure) {                                                                                    \
-			failure = #condition;                                                                                      \
-			failed_line = __LINE__;                                                                                    \
-		}                                                                                                                  \
-	} while (0)
+#include "case.h"
 
 /* A header with room for parts, and the arena that holds it. */
 struct made_header {
@@ -53,32 +43,6 @@ static inline struct codec_part *header_part(struct made_header *made, uint32_t 
 	part->data_window = part->display_window = (struct codec_box){0, 0, (int32_t)width - 1, (int32_t)height - 1};
 	part->color = (struct codec_color){.interop_id = "unknown", .transfer = "unknown", .source = "none"};
 	return part;
-}
-
-struct test_case {
-	const char *name;
-	void (*run)(void);
-};
-
-#define CASE(name)                                                                                                                 \
-	{                                                                                                                          \
-#name, name                                                                                                        \
-	}
-
-static inline int run_cases(const struct test_case *cases, int count)
-{
-	int nfailed = 0;
-	for (int i = 0; i < count; i++) {
-		failure = NULL;
-		cases[i].run();
-		if (failure)
-			printf("FAIL %s: line %d: %s\n", cases[i].name, failed_line, failure);
-		else
-			printf("ok %s\n", cases[i].name);
-		nfailed += failure != NULL;
-	}
-	printf("%d passed, %d failed\n", count - nfailed, nfailed);
-	return nfailed != 0;
 }
 
 #endif

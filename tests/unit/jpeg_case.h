@@ -12,17 +12,7 @@
 
 #include "../../codecs/registry.h"
 #include "jpeg_build.h"
-
-static const char *failure; /* words of the first failed check of a case */
-static int failed_line;
-
-#define CHECK(condition)                                                                                                           \
-	do {                                                                                                                       \
-		if (!(condition) && !failure) {                                                                                    \
-			failure = #condition;                                                                                      \
-			failed_line = __LINE__;                                                                                    \
-		}                                                                                                                  \
-	} while (0)
+#include "case.h"
 
 static struct jpeg_build build;
 static const uint8_t one[] = {1, 0x11}, ids123[] = {1, 2, 3}, ids1234[] = {1, 2, 3, 4}, ids_rgb[] = {'R', 'G', 'B'};
@@ -185,33 +175,6 @@ static inline size_t encode_gradient(int arithmetic, int progressive, unsigned c
 	jpeg_finish_compress(&c);
 	jpeg_destroy_compress(&c);
 	return len;
-}
-
-/* Runs the cases of a table, prints a line each; the exit code of main. */
-struct test_case {
-	const char *name;
-	void (*run)(void);
-};
-
-#define CASE(name)                                                                                                                 \
-	{                                                                                                                          \
-#name, name                                                                                                        \
-	}
-
-static inline int run_cases(const struct test_case *cases, int count)
-{
-	int nfailed = 0;
-	for (int i = 0; i < count; i++) {
-		failure = NULL;
-		cases[i].run();
-		if (failure)
-			printf("FAIL %s: line %d: %s\n", cases[i].name, failed_line, failure);
-		else
-			printf("ok %s\n", cases[i].name);
-		nfailed += failure != NULL;
-	}
-	printf("%d passed, %d failed\n", count - nfailed, nfailed);
-	return nfailed != 0;
 }
 
 #endif

@@ -8,17 +8,7 @@
 #include <string.h>
 
 #include "json_read.h"
-
-static const char *failure;
-static int failed_line;
-
-#define CHECK(condition)                                                                                                           \
-	do {                                                                                                                       \
-		if (!(condition) && !failure) {                                                                                    \
-			failure = #condition;                                                                                      \
-			failed_line = __LINE__;                                                                                    \
-		}                                                                                                                  \
-	} while (0)
+#include "case.h"
 
 /* Finishes; the text is freed at the next call. */
 static const char *finish(struct json *json)
@@ -212,14 +202,7 @@ static void large_texts_grow(void)
 	CHECK(strlen(finish(&json)) == 100000 * 14 + 1);
 }
 
-#define CASE(name)                                                                                                                 \
-	{                                                                                                                          \
-#name, name                                                                                                        \
-	}
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
+static const struct test_case cases[] = {
 	CASE(structure_compact),          CASE(structure_indented),
 	CASE(strings_are_escaped),        CASE(invalid_utf8_is_replaced),
 	CASE(numbers_are_short),          CASE(numbers_that_json_has_not),
@@ -229,16 +212,5 @@ static const struct {
 
 int main(void)
 {
-	int nfailed = 0, count = (int)(sizeof cases / sizeof *cases);
-	for (int i = 0; i < count; i++) {
-		failure = NULL;
-		cases[i].run();
-		if (failure)
-			printf("FAIL %s: line %d: %s\n", cases[i].name, failed_line, failure);
-		else
-			printf("ok %s\n", cases[i].name);
-		nfailed += failure != NULL;
-	}
-	printf("%d passed, %d failed\n", count - nfailed, nfailed);
-	return nfailed != 0;
+	return run_cases(cases, sizeof cases / sizeof *cases);
 }

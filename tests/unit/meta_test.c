@@ -43,9 +43,9 @@ static void start_rgba(struct made_header *made)
 		} expected[] = {__VA_ARGS__};                                                                                      \
 		char *made_text = make(made, -1, 0, &on_disk);                                                                     \
 		for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)                                                    \
-			if (!json_says(made_text, expected[i].path, expected[i].value) && !failure) {                              \
-				failure = expected[i].path;                                                                        \
-				failed_line = __LINE__;                                                                            \
+			if (!json_says(made_text, expected[i].path, expected[i].value) && !case_words) {                           \
+				case_words = expected[i].path;                                                                     \
+				case_line = __LINE__;                                                                              \
 			}                                                                                                          \
 		free(made_text);                                                                                                   \
 		arena_free(&(made)->arena);                                                                                        \
@@ -267,5 +267,5 @@ static const struct test_case cases[] = {
 
 int main(void)
 {
-	return run_cases(cases, (int)(sizeof cases / sizeof *cases));
+	return run_cases(cases, sizeof cases / sizeof *cases);
 }

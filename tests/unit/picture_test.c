@@ -239,5 +239,5 @@ static const struct test_case cases[] = {
 
 int main(void)
 {
-	return run_cases(cases, (int)(sizeof cases / sizeof *cases));
+	return run_cases(cases, sizeof cases / sizeof *cases);
 }

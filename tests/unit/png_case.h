@@ -11,40 +11,7 @@
 
 #include "../../codecs/header.h"
 #include "../../codecs/registry.h"
-
-/* ---- cases ---- */
-
-static int passed, failed;
-static const char *case_words; /* the first thing that was not as it must be */
-static int case_line;
-
-#define CHECK(condition)                                                                                                           \
-	do {                                                                                                                       \
-		if (!(condition) && !case_words) {                                                                                 \
-			case_words = #condition;                                                                                   \
-			case_line = __LINE__;                                                                                      \
-		}                                                                                                                  \
-	} while (0)
-
-struct test_case {
-	const char *name;
-	void (*run)(void);
-};
-
-static inline int run_cases(const struct test_case *cases, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		case_words = NULL;
-		cases[i].run();
-		if (case_words)
-			printf("FAIL %s: line %d: %s\n", cases[i].name, case_line, case_words);
-		else
-			printf("ok %s\n", cases[i].name);
-		*(case_words ? &failed : &passed) += 1;
-	}
-	printf("%d passed, %d failed\n", passed, failed);
-	return failed != 0;
-}
+#include "case.h"
 
 /* ---- a file under construction ---- */
 

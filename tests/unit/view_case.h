@@ -8,40 +8,7 @@
 #include <string.h>
 
 #include "../../fs/view.h"
-
-/* ---- cases ---- */
-
-static const char *case_words; /* the first thing that was not as it must be */
-static int case_line;
-
-#define CHECK(condition)                                                                                                           \
-	do {                                                                                                                       \
-		if (!(condition) && !case_words) {                                                                                 \
-			case_words = #condition;                                                                                   \
-			case_line = __LINE__;                                                                                      \
-		}                                                                                                                  \
-	} while (0)
-
-struct test_case {
-	const char *name;
-	void (*run)(void);
-};
-
-static inline int run_cases(const struct test_case *cases, size_t count)
-{
-	size_t failed = 0;
-	for (size_t i = 0; i < count; i++) {
-		case_words = NULL;
-		cases[i].run();
-		failed += case_words != NULL;
-		if (case_words)
-			printf("FAIL %s: line %d: %s\n", cases[i].name, case_line, case_words);
-		else
-			printf("ok %s\n", cases[i].name);
-	}
-	printf("%zu passed, %zu failed\n", count - failed, failed);
-	return failed != 0;
-}
+#include "case.h"
 
 /* ---- pictures ---- */
 
