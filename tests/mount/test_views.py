@@ -12,7 +12,7 @@ from PIL import Image
 
 import make_exr_cases
 from case import pattern
-from make_png import PALETTE, RGB, RGBA, png
+from make_png import RGB, RGBA, png
 from pixmount import errno_of
 
 F = np.float32
