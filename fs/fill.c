@@ -94,11 +94,64 @@ static void submit_alone(struct image *image, struct chunk *chunk)
 
 /* ---- forward only ---- */
 
-void fill_free_cursor(struct image *image)
+/* A parked cursor may be freed by whoever parks another; one that is not parked belongs to its image's task. */
+enum { MAX_PARKED = 16 };
+
+static struct {
+	pthread_mutex_t lock;
+	struct image *newest, *oldest;
+	unsigned count;
+} parked = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void parked_remove(struct image *image)
+{
+	*(image->parked_newer ? &image->parked_newer->parked_older : &parked.newest) = image->parked_older;
+	*(image->parked_older ? &image->parked_older->parked_newer : &parked.oldest) = image->parked_newer;
+	image->parked = false;
+	parked.count--;
+}
+
+static void unpark(struct image *image)
+{
+	pthread_mutex_lock(&parked.lock);
+	if (image->parked)
+		parked_remove(image);
+	pthread_mutex_unlock(&parked.lock);
+}
+
+static void cursor_free(struct image *image)
 {
 	if (image->cursor)
 		image->codec_image->codec->cursor_free(image->cursor);
 	image->cursor = NULL;
+}
+
+void fill_free_cursor(struct image *image)
+{
+	unpark(image);
+	cursor_free(image);
+}
+
+void fill_park_cursor(struct image *image)
+{
+	unpark(image); /* from here on it is ours alone */
+	/* a format without a check is decoded whole at open; what its cursor may hold (all coefficients) is too much to keep */
+	if (!image->cursor || !image->codec_image->codec->check) {
+		cursor_free(image);
+		return;
+	}
+	pthread_mutex_lock(&parked.lock);
+	image->parked_older = parked.newest;
+	image->parked_newer = NULL;
+	*(parked.newest ? &parked.newest->parked_newer : &parked.oldest) = image;
+	parked.newest = image;
+	image->parked = true;
+	if (++parked.count > MAX_PARKED) {
+		struct image *oldest = parked.oldest;
+		parked_remove(oldest);
+		cursor_free(oldest);
+	}
+	pthread_mutex_unlock(&parked.lock);
 }
 
 static bool known_to_fail(const struct image *image, struct chunk_key key)
@@ -154,6 +207,7 @@ static bool settle_pending(struct image *image, struct chunk_key key, void *data
 /* Moves the cursor by one row. A row that nobody asked for is kept all the same, unless it is there already. */
 static void forward_step(struct image *image, struct chunk_key target)
 {
+	unpark(image);
 	bool behind = target.part != image->cursor_part || target.level != image->cursor_level || target.cy < image->cursor_row;
 	if (!image->cursor || behind) {
 		fill_free_cursor(image);
@@ -187,7 +241,7 @@ static void forward_run(struct pool_task *task)
 		if (!image->pending) {
 			image->fill_running = false;
 			if (image->nusers == 0)
-				fill_free_cursor(image);
+				fill_park_cursor(image);
 			pthread_mutex_unlock(&image->lock);
 			image_unref(image);
 			return;

@@ -49,6 +49,8 @@ struct image {
 	struct pending *pending;
 	struct codec_cursor *cursor;
 	uint32_t cursor_part, cursor_level, cursor_row;
+	struct image *parked_newer, *parked_older; /* fill.c's list of cursors kept between opens, under its lock */
+	bool parked;
 	struct err fill_err; /* the decoder fails at row fill_err_row of the cursor's part and level */
 	uint32_t fill_err_part, fill_err_level, fill_err_row;
 	struct cache_group chunks;
@@ -61,7 +63,10 @@ void image_damaged(struct image *image, const struct err *err, const char *stage
 int fill_begin(struct image *image, struct chunk_key key, struct chunk **ret_chunk, struct err *err);
 /* Starts decoding the chunk if nobody did; nobody waits. */
 void fill_start(struct image *image, struct chunk_key key);
-/* Drops the forward decoder's state: with image->lock held and no task running, or when the image is freed. */
+/* Nobody has the image open: a few forward decoders are kept for who opens it again, the longest unused leave first. With
+ * image->lock held and no task running. */
+void fill_park_cursor(struct image *image);
+/* Drops the forward decoder's state: no task runs, and nobody starts one. */
 void fill_free_cursor(struct image *image);
 
 #endif

@@ -383,6 +383,6 @@ void image_unuse(struct image *image)
 	pthread_mutex_lock(&image->lock);
 	bool last = --image->nusers == 0 && !image->fill_running;
 	if (last)
-		fill_free_cursor(image);
+		fill_park_cursor(image);
 	pthread_mutex_unlock(&image->lock);
 }

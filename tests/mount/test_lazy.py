@@ -154,6 +154,30 @@ def test_png_is_decoded_only_as_far_as_asked(source, mounted):
     assert again == 0
 
 
+def test_a_png_opened_again_goes_on_where_it_was(source, mounted):
+    """A forward decoder is kept over a close: three opens, each further down, decode each band once. More images than
+    decoders are kept for stay right."""
+    stored = np.repeat(pattern(64, 1024, 4, 16, seed=3), 32, axis=0)
+    names = [f"{n}.png" for n in range(20)]
+    for name in names:
+        (source / name).write_bytes(make_png.png(stored, make_png.RGBA, 16, filters=(1,)))
+    mount = mounted(source)
+    row = 1024 * 4 * 4
+
+    def read(name, number):
+        fd = os.open(mount.at(name, "pixels.f32"), os.O_RDONLY)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+        wanted = (stored[number].astype(np.float32) / np.float32(65535)).tobytes()
+        assert os.pread(fd, row, number * row) == wanted
+        os.close(fd)
+
+    parts = [spent(mount, lambda n=n: read("0.png", n))["decodes"] for n in (0, 1000, 2047)]
+    assert sum(parts) == 2048 // (256 * 1024 // (1024 * 4 * 2)), parts
+    for number in (10, 700, 1500, 5):
+        for name in names[1:]:
+            read(name, number)
+
+
 @pytest.mark.parametrize("kind", ["exr", "png", "jpg"])
 def test_nothing_is_decoded_twice_while_it_is_cached(source, mounted, kind, scanlines):
     data = {"exr": lambda: scanlines[0], "png": lambda: make_png.png(pattern(500, 500, 3, 8), 2, 8), "jpg": lambda: make_jpeg.encode(make_jpeg.photograph(500, 700))}[kind]()
