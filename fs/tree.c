@@ -25,7 +25,7 @@ bool tree_is_folder(struct place place)
 bool tree_is_constant(struct place place)
 {
 	const struct node *folder = place.row ? place.node : place.node->parent;
-	if (folder && folder->parent == walk_root && walk_is_top(folder))
+	if (folder && folder->parent && folder->parent->shows_file)
 		return false;
 	if (place.row)
 		return place.row < ROW_STATUS || place.row >= ROW_BLOB_FIRST;
@@ -135,6 +135,8 @@ int tree_lookup(struct place parent, const char *name, struct place *ret_place, 
 		return -ENOTDIR;
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/') || !*name)
 		return -ENOENT; /* never a way out of the source */
+	if (!parent.node->shows_file)
+		return lookup(parent, name, ret_place, err);
 	int rc = walk_enter(&parent, err);
 	if (rc)
 		return rc;
@@ -272,6 +274,8 @@ static int stat_place(struct place place, struct stat *ret_stat, struct err *err
 
 int tree_stat(struct place place, struct stat *ret_stat, struct err *err)
 {
+	if (!place.node->shows_file)
+		return stat_place(place, ret_stat, err);
 	uint64_t ino = node_ino(place);
 	int rc = walk_enter(&place, err);
 	if (rc)

@@ -16,7 +16,7 @@
 
 int walk_root_fd = -1;
 struct node *walk_root;
-static const char *root_file; /* the name of the one file that SOURCE is; NULL for a directory */
+static const char *root_file; /* the name of the one file that SOURCE is; set where the root shows_file */
 static enum node_kind root_file_kind;
 
 /* Sixteen archives in each of sixteen, eight deep, are billions of directories out of 40 KB: depth alone is no bound. */

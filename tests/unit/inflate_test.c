@@ -11,17 +11,7 @@
 #include <zlib.h>
 
 #include "../../fs/inflate.h"
-
-static const char *failure;
-static int failed_line, npassed, nfailed;
-
-#define CHECK(condition)                                                                                                           \
-	do {                                                                                                                       \
-		if (!(condition) && !failure) {                                                                                    \
-			failure = #condition;                                                                                      \
-			failed_line = __LINE__;                                                                                    \
-		}                                                                                                                  \
-	} while (0)
+#include "case.h"
 
 static uint32_t random_state = 1;
 
@@ -276,29 +266,19 @@ static void many_readers_at_once(void)
 	}
 }
 
-static void run_case(const char *name, void (*function)(void))
-{
-	failure = NULL;
-	function();
-	if (failure)
-		printf("FAIL %s: line %d: %s\n", name, failed_line, failure);
-	else
-		printf("ok %s\n", name);
-	failure ? nfailed++ : npassed++;
-}
-#define RUN(function) run_case(#function, function)
+static const struct test_case cases[] = {
+	CASE(forwards_in_odd_pieces),
+	CASE(ends_like_a_file),
+	CASE(random_access_in_all_kinds_of_blocks),
+	CASE(backwards),
+	CASE(memory_is_bounded),
+	CASE(wrong_sizes_are_errors),
+	CASE(cut_data_is_an_error),
+	CASE(damage_stays_where_it_is),
+	CASE(many_readers_at_once),
+};
 
 int main(void)
 {
-	RUN(forwards_in_odd_pieces);
-	RUN(ends_like_a_file);
-	RUN(random_access_in_all_kinds_of_blocks);
-	RUN(backwards);
-	RUN(memory_is_bounded);
-	RUN(wrong_sizes_are_errors);
-	RUN(cut_data_is_an_error);
-	RUN(damage_stays_where_it_is);
-	RUN(many_readers_at_once);
-	printf("%d passed, %d failed\n", npassed, nfailed);
-	return nfailed != 0;
+	return run_cases(cases, sizeof cases / sizeof *cases);
 }

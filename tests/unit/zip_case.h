@@ -13,36 +13,7 @@
 #include <zlib.h> /* crc32 and deflate: not what the code under test uses for it */
 
 #include "../../fs/zip.h"
-
-static const char *failure; /* words of the first failed check of a case */
-static int failed_line, npassed, nfailed;
-
-#define CHECK(condition)                                                                                                           \
-	do {                                                                                                                       \
-		if (!(condition) && !failure) {                                                                                    \
-			failure = #condition;                                                                                      \
-			failed_line = __LINE__;                                                                                    \
-		}                                                                                                                  \
-	} while (0)
-
-static inline void run_case(const char *name, void (*function)(void))
-{
-	failure = NULL;
-	function();
-	if (failure)
-		printf("FAIL %s: line %d: %s\n", name, failed_line, failure);
-	else
-		printf("ok %s\n", name);
-	fflush(stdout);
-	failure ? nfailed++ : npassed++;
-}
-#define RUN(function) run_case(#function, function)
-
-static inline int end_cases(void)
-{
-	printf("%d passed, %d failed\n", npassed, nfailed);
-	return nfailed != 0;
-}
+#include "case.h"
 
 /* ---- building ---- */
 

@@ -441,25 +441,28 @@ static void one_object_for_many_readers(void)
 	archive_unref(a);
 }
 
+static const struct test_case cases[] = {
+	CASE(stored_deflated_bzip2),
+	CASE(empty_entries),
+	CASE(large_deflated_entry),
+	CASE(archive_in_an_archive),
+	CASE(central_directory_counts),
+	CASE(refusals),
+	CASE(bad_places),
+	CASE(limits),
+	CASE(overlapping_entries_refuse),
+	CASE(quoted_entries_refuse),
+	CASE(overlap_by_the_local_header),
+	CASE(overlap_by_the_local_header_unsorted),
+	CASE(data_in_the_directory_refuses),
+	CASE(checks_find_damage),
+	CASE(source_cut_while_open),
+	CASE(many_readers_at_once),
+	CASE(one_object_for_many_readers),
+};
+
 int main(void)
 {
 	digits();
-	RUN(stored_deflated_bzip2);
-	RUN(empty_entries);
-	RUN(large_deflated_entry);
-	RUN(archive_in_an_archive);
-	RUN(central_directory_counts);
-	RUN(refusals);
-	RUN(bad_places);
-	RUN(limits);
-	RUN(overlapping_entries_refuse);
-	RUN(quoted_entries_refuse);
-	RUN(overlap_by_the_local_header);
-	RUN(overlap_by_the_local_header_unsorted);
-	RUN(data_in_the_directory_refuses);
-	RUN(checks_find_damage);
-	RUN(source_cut_while_open);
-	RUN(many_readers_at_once);
-	RUN(one_object_for_many_readers);
-	return end_cases();
+	return run_cases(cases, sizeof cases / sizeof *cases);
 }

@@ -287,21 +287,24 @@ static void too_many_directories(void)
 	free(name);
 }
 
+static const struct test_case cases[] = {
+	CASE(names_are_neutralised),
+	CASE(empty_and_nul_names),
+	CASE(backslashes_of_windows),
+	CASE(charsets),
+	CASE(given_encoding),
+	CASE(long_names),
+	CASE(long_directory_names),
+	CASE(deep_names),
+	CASE(last_duplicate_has_the_name),
+	CASE(numbers_stand_before_the_extension),
+	CASE(file_and_directory_of_one_name),
+	CASE(duplicates_of_a_full_length_name),
+	CASE(many_duplicates_take_little_time),
+	CASE(too_many_directories),
+};
+
 int main(void)
 {
-	RUN(names_are_neutralised);
-	RUN(empty_and_nul_names);
-	RUN(backslashes_of_windows);
-	RUN(charsets);
-	RUN(given_encoding);
-	RUN(long_names);
-	RUN(long_directory_names);
-	RUN(deep_names);
-	RUN(last_duplicate_has_the_name);
-	RUN(numbers_stand_before_the_extension);
-	RUN(file_and_directory_of_one_name);
-	RUN(duplicates_of_a_full_length_name);
-	RUN(many_duplicates_take_little_time);
-	RUN(too_many_directories);
-	return end_cases();
+	return run_cases(cases, sizeof cases / sizeof *cases);
 }

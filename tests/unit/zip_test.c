@@ -327,27 +327,30 @@ static void many_entries_in_little_memory(void)
 	archive_unref(a);
 }
 
+static const struct test_case cases[] = {
+	CASE(entries_and_made_directories),
+	CASE(empty_archive),
+	CASE(no_archive_is_an_error),
+	CASE(every_cut_is_an_error),
+	CASE(comment_and_trailing_junk),
+	CASE(comment_cut_short),
+	CASE(prefix_is_skipped),
+	CASE(prefix_counted_in_offsets),
+	CASE(zip64_directory),
+	CASE(zip64_record_only_fills_in),
+	CASE(zip64_field_too_short),
+	CASE(wrong_count_is_reported),
+	CASE(damaged_record_is_an_error),
+	CASE(large_records),
+	CASE(kinds_and_modes),
+	CASE(times),
+	CASE(links_that_stay_inside),
+	CASE(links_that_lead_out_are_files),
+	CASE(too_long_link_is_a_file),
+	CASE(many_entries_in_little_memory),
+};
+
 int main(void)
 {
-	RUN(entries_and_made_directories);
-	RUN(empty_archive);
-	RUN(no_archive_is_an_error);
-	RUN(every_cut_is_an_error);
-	RUN(comment_and_trailing_junk);
-	RUN(comment_cut_short);
-	RUN(prefix_is_skipped);
-	RUN(prefix_counted_in_offsets);
-	RUN(zip64_directory);
-	RUN(zip64_record_only_fills_in);
-	RUN(zip64_field_too_short);
-	RUN(wrong_count_is_reported);
-	RUN(damaged_record_is_an_error);
-	RUN(large_records);
-	RUN(kinds_and_modes);
-	RUN(times);
-	RUN(links_that_stay_inside);
-	RUN(links_that_lead_out_are_files);
-	RUN(too_long_link_is_a_file);
-	RUN(many_entries_in_little_memory);
-	return end_cases();
+	return run_cases(cases, sizeof cases / sizeof *cases);
 }
