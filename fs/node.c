@@ -301,7 +301,7 @@ int node_host_path(const struct node *node, char *ret, size_t len_bytes)
 
 const struct node *node_on_host(const struct node *node)
 {
-	while (node->in_archive || node->kind == NODE_PICTURE || node->kind == NODE_ARRAY)
+	while (node->in_archive || node->kind == NODE_PICTURE || node_is_view(node))
 		node = node->parent;
 	return node;
 }

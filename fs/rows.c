@@ -73,6 +73,11 @@ static bool is_root(const struct folder *folder)
 	return walk_is_top(folder->node);
 }
 
+static bool is_zarr(const struct folder *folder)
+{
+	return folder->node->kind == NODE_ZARR;
+}
+
 static bool never(const struct folder *folder)
 {
 	(void)folder;
@@ -129,6 +134,7 @@ const struct row row_table[] = {
 	{ROW_ATTRIBUTES, ROW_SELF, ROW_FOLDER, "attributes", has_attributes, has_attributes, NULL},
 	{ROW_VIEWS, ROW_SELF, ROW_FOLDER, "views", is_good_image, is_good_image, NULL},
 	{ROW_VIEWS_README, ROW_VIEWS, ROW_TEXT, "README.txt", is_good_image, is_good_image, text_views_readme},
+	{ROW_ZARR_JSON, ROW_SELF, ROW_ARRAY, "zarr.json", is_zarr, is_zarr, NULL},
 	{ROW_STATUS, ROW_SELF, ROW_FOLDER, ".pixfs", never, is_root, NULL},
 	{ROW_STATUS_FIRST, ROW_STATUS, ROW_TEXT, "stats.json", is_root, is_root, text_stats},
 	{ROW_STATUS_FIRST + 1, ROW_STATUS, ROW_TEXT, "metrics", is_root, is_root, text_metrics},
@@ -167,7 +173,7 @@ int row_open_view(struct place place, struct target *ret_target, struct view **r
 	int rc = target_open(place.node, ret_target, err);
 	if (rc)
 		return rc;
-	if (place.row)
+	if (place.row && place.row != ROW_ZARR_JSON)
 		rc = view_compile(&ret_target->picture, row_find(place.row)->name, ret_view, err);
 	else
 		rc = target_view(ret_target, place.node, ret_view, err);

@@ -14,6 +14,7 @@ enum {
 	ROW_SOURCE,
 	ROW_ERROR,
 	ROW_VIEWS_README,
+	ROW_ZARR_JSON,
 	ROW_STATUS,
 	ROW_STATUS_FIRST,
 	ROW_STATUS_LAST = ROW_STATUS_FIRST + 5,
@@ -58,7 +59,8 @@ const struct row *row_find(unsigned row);
 /* Its name in this directory; buffer is used where it has to be made. */
 const char *row_name(const struct row *row, unsigned number, const struct folder *folder, char buffer[300]);
 
-/* The view behind an array of the tree (pixels.*, or a NODE_ARRAY), with what it shows. Both are the caller's on success. */
+/* The view behind an array of the tree (pixels.*, or of a NODE_ARRAY, a NODE_ZARR, a NODE_CHUNK), with what it shows. Both are the
+ * caller's on success. */
 int row_open_view(struct place place, struct target *ret_target, struct view **ret_view, struct err *err);
 
 /* text.c */

@@ -119,7 +119,7 @@ int text_views_readme(const struct folder *folder, char **ret_text, size_t *ret_
 		"resize    size=WxH fit=WxH long=N short=N filter=nearest|box|linear|cubic|lanczos3\n"
 		"type      f32 f16 u8 u16 norm=imagenet; native: the file's own sample type, a palette's indices\n"
 		"as        .f32 .f16 .u8 .u16 (raw, little-endian) .npy (numpy) .tif .png (a picture to look at)\n"
-		"          .json (the view's shape and dtype)\n"
+		"          .json (the view's shape and dtype) .zarr (a directory: a Zarr v3 array, a chunk for each decode unit)\n"
 		"\n"
 		"np.fromfile('views/gray.f32', '<f4')      np.load('views/native.npy', mmap_mode='r')\n"
 		"np.load('views/crop=0:0:%u:%u,chw.npy')   np.load('views/rgb,short=256,u8.npy')\n"

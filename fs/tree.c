@@ -16,7 +16,8 @@ enum { BLOCK_BYTES = 128 << 10 };
 bool tree_is_folder(struct place place)
 {
 	if (!place.row)
-		return place.node->kind != NODE_FILE && place.node->kind != NODE_LINK && place.node->kind != NODE_ARRAY;
+		return place.node->kind != NODE_FILE && place.node->kind != NODE_LINK && place.node->kind != NODE_ARRAY &&
+		       place.node->kind != NODE_CHUNK;
 	const struct row *row = row_find(place.row);
 	return row && row->type == ROW_FOLDER;
 }
@@ -29,7 +30,7 @@ bool tree_is_constant(struct place place)
 		return false;
 	if (place.row)
 		return place.row < ROW_STATUS || place.row >= ROW_BLOB_FIRST;
-	return place.node->in_archive || place.node->kind == NODE_PICTURE || place.node->kind == NODE_ARRAY;
+	return place.node->in_archive || place.node->kind == NODE_PICTURE || node_is_view(place.node);
 }
 
 /* ---- look-ups ---- */
@@ -73,11 +74,12 @@ static int find_named(const struct folder *folder, unsigned row, const char *nam
 	int64_t index = -1;
 	struct view *view;
 	if (row == ROW_VIEWS) {
-		*ret_spec = (struct node_spec){.kind = NODE_ARRAY};
 		int rc = view_compile(&target->picture, name, &view, err);
-		if (rc == 0)
-			view_free(view);
-		return rc == -EOPNOTSUPP ? 0 : rc; /* told by open */
+		if (rc)
+			return rc;
+		*ret_spec = (struct node_spec){.kind = view_info(view)->container == VIEW_ZARR ? NODE_ZARR : NODE_ARRAY};
+		view_free(view);
+		return 0;
 	}
 	if (row == ROW_CHANNELS)
 		index = target_channel_find(target, name);
@@ -92,19 +94,36 @@ static int find_named(const struct folder *folder, unsigned row, const char *nam
 	return 0;
 }
 
+static int find_chunk(struct node *zarr, const char *name, struct node_spec *ret_spec, struct err *err)
+{
+	struct target target;
+	struct view *view;
+	uint64_t index;
+	int rc = row_open_view((struct place){zarr, ROW_ZARR_JSON}, &target, &view, err);
+	if (rc)
+		return rc;
+	if (!zarr_chunk_find(&view_info(view)->zarr, name, &index) || index > UINT32_MAX)
+		rc = -ENOENT;
+	*ret_spec = (struct node_spec){.kind = NODE_CHUNK, .index = (uint32_t)index};
+	view_free(view);
+	target_close(&target);
+	return rc;
+}
+
 static int lookup_in_image(struct place parent, const char *name, struct place *ret_place, struct err *err)
 {
 	struct folder folder;
 	folder_open(parent.node, &folder);
 	unsigned row = find_row(&folder, parent.row, name);
 	struct node_spec spec;
+	bool named = !folder.broken && parent.row && parent.row < ROW_FOLDERS_END, chunk = parent.node->kind == NODE_ZARR;
 	int rc = -ENOENT;
 	if (row) {
 		node_ref(parent.node);
 		*ret_place = (struct place){parent.node, row};
 		rc = 0;
-	} else if (parent.row && parent.row < ROW_FOLDERS_END && !folder.broken) {
-		rc = find_named(&folder, parent.row, name, &spec, err);
+	} else if (named || chunk) {
+		rc = chunk ? find_chunk(parent.node, name, &spec, err) : find_named(&folder, parent.row, name, &spec, err);
 		struct node *node = rc ? NULL : node_child(parent, name, &spec);
 		if (rc == 0 && !node)
 			rc = err_set(err, -ENOMEM, "no memory");
@@ -211,7 +230,7 @@ static int64_t entry_mtime_ns(struct node *node, const struct node *host)
 	struct archive *archive;
 	struct archive_entry entry;
 	struct err err = ERR_NONE;
-	while (node->kind == NODE_PICTURE || node->kind == NODE_ARRAY)
+	while (node->kind == NODE_PICTURE || node_is_view(node))
 		node = node->parent;
 	if (!node->in_archive || walk_archive(node_archive(node), &archive, &err))
 		return host->id.mtime_ns;
@@ -242,7 +261,7 @@ static int stat_place(struct place place, struct stat *ret_stat, struct err *err
 	int rc = 0;
 	if (place.row && !tree_is_folder(place))
 		rc = size_of_row(place, row_find(place.row), &size, err);
-	else if (!place.row && node->kind == NODE_ARRAY)
+	else if (!place.row && (node->kind == NODE_ARRAY || node->kind == NODE_CHUNK))
 		rc = size_of_view(place, &size, err);
 	else if (!place.row && (node->kind == NODE_FILE || node->kind == NODE_LINK))
 		rc = source_size(node, &size, err);

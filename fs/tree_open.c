@@ -119,9 +119,9 @@ int tree_open(struct place place, struct handle **ret_handle, struct err *err)
 		return open_text(place, row, ret_handle, err);
 	if (place.row >= ROW_BLOB_FIRST)
 		return open_text(place, row, ret_handle, err);
-	if (place.row == ROW_SOURCE || (!row && node->in_archive && node->kind != NODE_ARRAY))
+	if (place.row == ROW_SOURCE || (!row && node->in_archive))
 		return open_bytes(node, ret_handle, err);
-	if (row || node->kind == NODE_ARRAY)
+	if (row || node_is_view(node))
 		return open_view(place, ret_handle, err);
 	return open_host(node, ret_handle, err);
 }

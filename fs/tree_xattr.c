@@ -22,6 +22,7 @@ static const char *const container_mime[] = {
 	[VIEW_TIF] = "image/tiff",
 	[VIEW_PNG] = "image/png",
 	[VIEW_JSON] = "application/json",
+	[VIEW_ZARR] = "application/json",
 };
 
 static void describe_view(const struct view *view, struct values *values)
@@ -46,7 +47,7 @@ static void describe_image(struct place place, const struct folder *folder, stru
 		snprintf(values->error, sizeof values->error, "%s", err.text);
 	else if (target->picture.part->unsupported)
 		snprintf(values->error, sizeof values->error, "%s", target->picture.part->unsupported);
-	if (!place.row && place.node->kind == NODE_ARRAY)
+	if (node_is_view(place.node))
 		rc = target_view(target, place.node, &view, &err);
 	else
 		rc = view_compile(&target->picture, place.row == ROW_PIXELS_NPY ? "pixels.npy" : "pixels.f32", &view, &err);
@@ -54,7 +55,9 @@ static void describe_image(struct place place, const struct folder *folder, stru
 		describe_view(view, values);
 		view_free(view);
 	}
-	if (tree_is_folder(place) || place.row == ROW_SOURCE)
+	if (place.node->kind == NODE_ZARR && !place.row)
+		values->mime_type[0] = 0; /* a directory of files */
+	else if (tree_is_folder(place) || place.row == ROW_SOURCE)
 		snprintf(values->mime_type, sizeof values->mime_type, "%s", image_codec(target->image)->mime_type);
 }
 
@@ -62,12 +65,15 @@ static void describe_image(struct place place, const struct folder *folder, stru
 static bool describe(struct place place, struct values *values)
 {
 	memset(values, 0, sizeof *values);
-	bool described = !place.row || place.row == ROW_PIXELS_F32 || place.row == ROW_PIXELS_NPY || place.row == ROW_SOURCE ||
-			 place.row == ROW_META || place.row == ROW_ERROR;
+	bool described = !place.row || node_is_view(place.node) || place.row == ROW_PIXELS_F32 || place.row == ROW_PIXELS_NPY ||
+			 place.row == ROW_SOURCE || place.row == ROW_META || place.row == ROW_ERROR;
 	if (!described || place.node->kind == NODE_DIR || place.node->kind == NODE_FILE || place.node->kind == NODE_LINK)
 		return false;
 	struct folder folder;
-	folder_open(place.node->kind == NODE_ARRAY ? place.node->parent : place.node, &folder);
+	struct node *node = place.node;
+	while (node_is_view(node))
+		node = node->parent;
+	folder_open(node, &folder);
 	if (folder.broken)
 		snprintf(values->error, sizeof values->error, "%s", folder.err.text);
 	else if (folder.is_image)

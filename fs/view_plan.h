@@ -263,8 +263,15 @@ struct view_extension {
 const struct view_extension *view_extension_find(const char *name); /* NULL: unknown */
 /* What a container wants of the operations before the plan is finished: a PNG chooses channels and encodes. */
 int plan_suit_container(struct view_plan *plan, const struct view_extension *extension);
-/* The bytes before the elements, and info.header_bytes and nbytes. The rest of info is known. */
+/* The bytes before the elements, info.spec, header_bytes and nbytes. The rest of info is known. */
 int plan_make_container(struct view_plan *plan, const struct view_extension *extension);
+
+/* ---- view_zarr.c ---- */
+
+/* info.zarr but for its spec; the rest of info is known. */
+void plan_make_grid(struct view_plan *plan);
+/* From the whole picture, all operations applied, to one chunk of it, (y, x, c). -ENOENT: it has no such chunk. */
+int plan_move_to_chunk(struct view_plan *plan, uint64_t index);
 
 /* One operation of the grammar. */
 struct view_op {
