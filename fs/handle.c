@@ -41,6 +41,22 @@ int handle_open_array(struct target *target, struct view *view, struct handle **
 	return 0;
 }
 
+int handle_open_stack(struct stack *stack, const struct stack_range *range, struct handle **ret_handle, struct err *err)
+{
+	struct handle *handle = handle_new(HANDLE_STACK, range->prefix_bytes + range->len_bytes, err);
+	if (!handle)
+		return -ENOMEM;
+	int rc = stack_reader_open(stack, &handle->stack, err);
+	if (rc) {
+		free(handle);
+		return rc;
+	}
+	handle->range = *range;
+	status_add(&status.array_opens, 1);
+	*ret_handle = handle;
+	return 0;
+}
+
 int handle_open_text(char *text, size_t len_bytes, bool changing, struct handle **ret_handle, struct err *err)
 {
 	struct handle *handle = handle_new(HANDLE_TEXT, len_bytes, err);
@@ -88,6 +104,7 @@ void handle_close(struct handle *handle)
 		target_close(&handle->target);
 		pthread_mutex_destroy(&handle->pattern.lock);
 	}
+	stack_reader_close(handle->stack);
 	view_free(handle->view);
 	free(handle->text);
 	bytes_unref(handle->bytes);
@@ -107,6 +124,26 @@ static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, ui
 	reader.give_up_context = give_up_context;
 	int rc = view_read(handle->view, offset, len_bytes, dst, &reader.source, err);
 	image_reader_end(&reader);
+	if (rc)
+		return rc;
+	status_add(&status.bytes_served, len_bytes);
+	return (ssize_t)len_bytes;
+}
+
+static ssize_t read_stack(struct handle *handle, char *dst, size_t len_bytes, uint64_t offset, const struct patience *patience,
+			  struct err *err)
+{
+	const struct stack_range *range = &handle->range;
+	size_t head = 0;
+	if (offset < range->prefix_bytes) {
+		head = range->prefix_bytes - (size_t)offset < len_bytes ? range->prefix_bytes - (size_t)offset : len_bytes;
+		memcpy(dst, range->prefix + offset, head);
+		offset += head;
+	}
+	int rc = 0;
+	if (len_bytes > head)
+		rc = stack_read(handle->stack, range->start + offset - range->prefix_bytes, len_bytes - head, dst + head, patience,
+				err);
 	if (rc)
 		return rc;
 	status_add(&status.bytes_served, len_bytes);
@@ -133,6 +170,10 @@ ssize_t handle_read(struct handle *handle, void *dst, size_t len_bytes, uint64_t
 		len_bytes = (size_t)(handle->size_bytes - offset);
 	if (handle->kind == HANDLE_ARRAY)
 		return read_array(handle, dst, len_bytes, offset, give_up, give_up_context, err);
+	if (handle->kind == HANDLE_STACK) {
+		struct patience patience = {give_up, give_up_context};
+		return read_stack(handle, dst, len_bytes, offset, &patience, err);
+	}
 	if (handle->kind == HANDLE_BYTES)
 		return bytes_read(handle->bytes, dst, len_bytes, offset, err);
 	memcpy(dst, handle->text + offset, len_bytes);

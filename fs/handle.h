@@ -8,9 +8,17 @@
 #include <sys/types.h>
 
 #include "image.h"
+#include "stack.h"
 #include "target.h"
 
-enum handle_kind { HANDLE_ARRAY, HANDLE_TEXT, HANDLE_BYTES, HANDLE_HOST };
+enum handle_kind { HANDLE_ARRAY, HANDLE_STACK, HANDLE_TEXT, HANDLE_BYTES, HANDLE_HOST };
+
+/* The part of a stack that a file shows: len_bytes of its elements from `start`, behind a prefix that the stack keeps. */
+struct stack_range {
+	uint64_t start, len_bytes;
+	const unsigned char *prefix;
+	size_t prefix_bytes;
+};
 
 struct handle {
 	enum handle_kind kind;
@@ -20,6 +28,8 @@ struct handle {
 	struct target target;         /* ARRAY: what it shows, in use */
 	struct view *view;            /* ARRAY */
 	struct image_pattern pattern; /* ARRAY */
+	struct stack_reader *stack;   /* STACK */
+	struct stack_range range;     /* STACK */
 	char *text;                   /* TEXT */
 	struct bytes *bytes;          /* BYTES */
 	int fd;                       /* HOST */
@@ -27,6 +37,8 @@ struct handle {
 
 /* Each makes an open handle or fails with words; what is given is taken over in both cases. */
 int handle_open_array(struct target *target, struct view *view, struct handle **ret_handle, struct err *err);
+int handle_open_stack(struct stack *stack, const struct stack_range *range, struct handle **ret_handle,
+		      struct err *err); /* stack: takes a reference of its own */
 int handle_open_text(char *text, size_t len_bytes, bool changing, struct handle **ret_handle, struct err *err);
 int handle_open_bytes(struct bytes *bytes, struct handle **ret_handle, struct err *err);
 int handle_open_host(int fd, bool keep_cache, struct handle **ret_handle, struct err *err);

@@ -24,6 +24,7 @@
 #include "node.h"
 #include "ops.h"
 #include "pool.h"
+#include "stack.h"
 #include "status.h"
 #include "walk.h"
 
@@ -73,6 +74,7 @@ int mount_start_engine(void)
 void mount_stop_engine(void)
 {
 	pool_stop();
+	stack_stop();
 	node_stop();
 	image_stop();
 	cache_stop();

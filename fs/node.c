@@ -253,7 +253,8 @@ struct place node_from_id(uint64_t id, struct node *root)
 /* ---- paths ---- */
 
 static const char *const row_folder[ROW_FOLDERS_END] = {
-	[ROW_SELF] = "", [ROW_CHANNELS] = "channels/", [ROW_LAYERS] = "layers/", [ROW_MIPS] = "mips/", [ROW_VIEWS] = "views/"};
+	[ROW_SELF] = "",      [ROW_CHANNELS] = "channels/", [ROW_LAYERS] = "layers/",
+	[ROW_MIPS] = "mips/", [ROW_VIEWS] = "views/",       [ROW_STACK] = ".pixfs/stack/"};
 
 static size_t prepend(char *buffer, size_t start, const char *text)
 {

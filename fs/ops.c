@@ -34,7 +34,7 @@ static double timeout_of(struct place place)
 {
 	if (config.immutable || tree_is_constant(place))
 		return FOR_EVER_S;
-	return place.row ? 0 : config.timeout_s; /* the status files change all the time */
+	return place.row && !tree_is_folder(place) ? 0 : config.timeout_s; /* the status files change all the time */
 }
 
 static void reply_err(fuse_req_t req, int rc)
@@ -59,13 +59,18 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 /* ---- names and attributes ---- */
 
+static bool was_interrupted(void *req)
+{
+	return fuse_req_interrupted(req);
+}
+
 /* Valid replies: an entry (its place gains a look-up), an entry with inode 0 (no such name, remembered), an error. */
-static int make_entry(struct place parent, const char *name, struct fuse_entry_param *entry)
+static int make_entry(struct place parent, const char *name, const struct patience *patience, struct fuse_entry_param *entry)
 {
 	struct place place;
 	struct err err = ERR_NONE;
 	memset(entry, 0, sizeof *entry);
-	int rc = tree_lookup(parent, name, &place, &err);
+	int rc = tree_lookup(parent, name, patience, &place, &err);
 	if (rc)
 		return rc;
 	rc = tree_stat(place, &entry->attr, &err);
@@ -83,7 +88,8 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
 {
 	struct place parent = place_of(parent_id);
 	struct fuse_entry_param entry;
-	int rc = make_entry(parent, name, &entry);
+	struct patience patience = {was_interrupted, req};
+	int rc = make_entry(parent, name, &patience, &entry);
 	if (rc == -ENOENT) {
 		entry.entry_timeout = timeout_of(parent);
 		rc = 0;
@@ -235,7 +241,8 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 		reply_err(req, -EROFS);
 		return;
 	}
-	int rc = tree_open(place, &handle, &err);
+	struct patience patience = {was_interrupted, req};
+	int rc = tree_open(place, &patience, &handle, &err);
 	if (rc) {
 		reply_err(req, rc);
 		return;
@@ -251,11 +258,6 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 	info->noflush = 1;
 	if (fuse_reply_open(req, info) == -ENOENT)
 		opened_close(opened_of(info)); /* interrupted: there will be no release */
-}
-
-static bool was_interrupted(void *req)
-{
-	return fuse_req_interrupted(req);
 }
 
 /* Each FUSE thread keeps one buffer: fresh pages would cost more than what is done with them. */
@@ -287,7 +289,7 @@ static char *read_buffer(size_t size)
 static void report_read(fuse_ino_t id, const struct handle *handle, const struct err *err)
 {
 	char path[4096];
-	if (handle->kind == HANDLE_ARRAY || err->code == -EINTR)
+	if (handle->kind == HANDLE_ARRAY || handle->kind == HANDLE_STACK || err->code == -EINTR)
 		return;
 	node_path(place_of(id).node, path, sizeof path);
 	status_report(path, err->code, "read", err->text);
@@ -350,7 +352,7 @@ static size_t add_entry(fuse_req_t req, struct place parent, const struct listin
 		return fuse_add_direntry(req, at, room, found->name, &entry.attr, (off_t)found->next);
 	if (fuse_add_direntry_plus(req, NULL, 0, found->name, NULL, 0) > room)
 		return room + 1;
-	if (make_entry(parent, found->name, &entry) != 0) {
+	if (make_entry(parent, found->name, NULL, &entry) != 0) {
 		/* gone or unreadable: listed all the same, without attributes; inode 0 tells the kernel to look it up */
 		memset(&entry, 0, sizeof entry);
 		entry.attr.st_ino = found->ino;

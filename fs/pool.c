@@ -1,4 +1,4 @@
-/* pool.c - see pool.h. One queue, one lock. Threads beyond the number asked for are the late shift. */
+/* pool.c - see pool.h. One lock for all queues. Threads beyond the number asked for are the late shift. */
 #include "pool.h"
 
 #include <errno.h>
@@ -10,14 +10,20 @@
 enum { LATE_THREADS = 6, MAX_THREADS = 256 };
 static const uint64_t LATE_NS = 50 * 1000 * 1000;
 
+struct queue {
+	struct pool_task *head, **tail;
+};
+
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	struct pool_task *head, **tail;
+	struct queue queues[POOL_KINDS];
 	pthread_t threads[MAX_THREADS + LATE_THREADS];
 	unsigned nthreads;
 	bool stopping;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .tail = &pool.head};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static _Thread_local bool is_worker;
 
 uint64_t pool_now_ns(void)
 {
@@ -26,13 +32,28 @@ uint64_t pool_now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static struct pool_task *take(void)
+/* The queue whose turn it is, NULL: nothing to do. */
+static struct queue *next_queue(void)
 {
-	struct pool_task *task = pool.head;
-	pool.head = task->next;
-	if (!pool.head)
-		pool.tail = &pool.head;
-	return task;
+	struct queue *decode = &pool.queues[POOL_DECODE], *member = &pool.queues[POOL_MEMBER], *ahead = &pool.queues[POOL_AHEAD];
+	if (decode->head && (!member->head || decode->head->submitted_ns <= member->head->submitted_ns))
+		return decode;
+	return member->head ? member : ahead->head ? ahead : NULL;
+}
+
+static bool decode_is_late(void)
+{
+	const struct pool_task *head = pool.queues[POOL_DECODE].head;
+	return head && (pool.stopping || pool_now_ns() - head->submitted_ns > LATE_NS);
+}
+
+static void run_next(struct queue *queue)
+{
+	struct pool_task *task = queue->head;
+	queue->head = task->next;
+	pthread_mutex_unlock(&pool.lock);
+	task->run(task);
+	pthread_mutex_lock(&pool.lock);
 }
 
 static void wait_until_late(void)
@@ -49,20 +70,18 @@ static void wait_until_late(void)
 
 static void *thread_main(void *late)
 {
+	is_worker = true;
 	pthread_mutex_lock(&pool.lock);
 	for (;;) {
-		if (pool.head && (!late || pool.stopping || pool_now_ns() - pool.head->submitted_ns > LATE_NS)) {
-			struct pool_task *task = take();
-			pthread_mutex_unlock(&pool.lock);
-			task->run(task);
-			pthread_mutex_lock(&pool.lock);
-		} else if (pool.stopping && !pool.head) {
+		struct queue *queue = late ? &pool.queues[POOL_DECODE] : next_queue();
+		if (late ? decode_is_late() : queue != NULL)
+			run_next(queue);
+		else if (pool.stopping && !(queue && queue->head))
 			break;
-		} else if (late && pool.head) {
+		else if (late && queue->head)
 			wait_until_late();
-		} else {
+		else
 			pthread_cond_wait(&pool.work, &pool.lock);
-		}
 	}
 	pthread_mutex_unlock(&pool.lock);
 	return NULL;
@@ -99,13 +118,17 @@ void pool_stop(void)
 	pool.nthreads = 0;
 }
 
-void pool_submit(struct pool_task *task)
+void pool_submit(struct pool_task *task, enum pool_kind kind)
 {
+	struct queue *queue = &pool.queues[kind];
 	task->next = NULL;
 	task->submitted_ns = pool_now_ns();
 	pthread_mutex_lock(&pool.lock);
-	*pool.tail = task;
-	pool.tail = &task->next;
+	if (queue->head)
+		*queue->tail = task;
+	else
+		queue->head = task;
+	queue->tail = &task->next;
 	/* all: a single wake-up could reach a thread of the late shift, which leaves the task where it is */
 	pthread_cond_broadcast(&pool.work);
 	pthread_mutex_unlock(&pool.lock);
@@ -114,7 +137,12 @@ void pool_submit(struct pool_task *task)
 int pool_is_contended(void)
 {
 	pthread_mutex_lock(&pool.lock);
-	int contended = pool.head != NULL;
+	int contended = pool.queues[POOL_DECODE].head || pool.queues[POOL_MEMBER].head;
 	pthread_mutex_unlock(&pool.lock);
 	return contended;
+}
+
+int pool_is_worker(void)
+{
+	return is_worker;
 }

@@ -73,6 +73,16 @@ static bool is_root(const struct folder *folder)
 	return walk_is_top(folder->node);
 }
 
+static bool has_stacks(const struct folder *folder)
+{
+	return tree_is_container(folder->node) && !folder->broken;
+}
+
+static bool has_pixfs(const struct folder *folder)
+{
+	return has_stacks(folder) || is_root(folder);
+}
+
 static bool is_zarr(const struct folder *folder)
 {
 	return folder->node->kind == NODE_ZARR;
@@ -135,7 +145,9 @@ const struct row row_table[] = {
 	{ROW_VIEWS, ROW_SELF, ROW_FOLDER, "views", is_good_image, is_good_image, NULL},
 	{ROW_VIEWS_README, ROW_VIEWS, ROW_TEXT, "README.txt", is_good_image, is_good_image, text_views_readme},
 	{ROW_ZARR_JSON, ROW_SELF, ROW_ARRAY, "zarr.json", is_zarr, is_zarr, NULL},
-	{ROW_STATUS, ROW_SELF, ROW_FOLDER, ".pixfs", never, is_root, NULL},
+	{ROW_STATUS, ROW_SELF, ROW_FOLDER, ".pixfs", never, has_pixfs, NULL},
+	{ROW_STACK, ROW_STATUS, ROW_FOLDER, "stack", has_stacks, has_stacks, NULL},
+	{ROW_STACK_README, ROW_STACK, ROW_TEXT, "README.txt", has_stacks, has_stacks, text_stack_readme},
 	{ROW_STATUS_FIRST, ROW_STATUS, ROW_TEXT, "stats.json", is_root, is_root, text_stats},
 	{ROW_STATUS_FIRST + 1, ROW_STATUS, ROW_TEXT, "metrics", is_root, is_root, text_metrics},
 	{ROW_STATUS_FIRST + 2, ROW_STATUS, ROW_TEXT, "errors.jsonl", is_root, is_root, text_errors},

@@ -108,20 +108,6 @@ static int list_named(struct listing *listing, const struct target *target)
 	return rc;
 }
 
-static int list_chunks(struct listing *listing, struct err *err)
-{
-	struct target target;
-	struct view *view;
-	int rc = row_open_view((struct place){listing->place.node, ROW_ZARR_JSON}, &target, &view, err);
-	if (rc)
-		return rc;
-	listing->zarr = view_info(view)->zarr;
-	listing->zarr.spec = NULL; /* the view's */
-	view_free(view);
-	target_close(&target);
-	return 0;
-}
-
 int tree_list(struct place place, struct listing **ret_listing, struct err *err)
 {
 	if (!tree_is_folder(place))
@@ -142,7 +128,7 @@ int tree_list(struct place place, struct listing **ret_listing, struct err *err)
 	} else {
 		rc = list_rows(listing, &folder);
 		if (rc == 0 && place.node->kind == NODE_ZARR)
-			rc = list_chunks(listing, err);
+			rc = tree_zarr(place.node, &listing->zarr, err);
 		if (rc == 0 && place.row && folder.is_image && !folder.broken)
 			rc = list_named(listing, &folder.target);
 		if (rc)

@@ -106,7 +106,7 @@ static int open_host(struct node *node, struct handle **ret_handle, struct err *
 	return handle_open_host(fd, config.immutable || unchanged, ret_handle, err);
 }
 
-int tree_open(struct place place, struct handle **ret_handle, struct err *err)
+int tree_open(struct place place, const struct patience *patience, struct handle **ret_handle, struct err *err)
 {
 	struct node *node = place.node;
 	if (tree_is_folder(place))
@@ -114,6 +114,8 @@ int tree_open(struct place place, struct handle **ret_handle, struct err *err)
 	int rc = walk_check_fresh(node, err);
 	if (rc)
 		return rc;
+	if (tree_stack_node(node))
+		return tree_stack_open(place, patience, ret_handle, err);
 	const struct row *row = place.row ? row_find(place.row) : NULL;
 	if (row && row->type == ROW_TEXT)
 		return open_text(place, row, ret_handle, err);

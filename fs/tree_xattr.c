@@ -36,6 +36,21 @@ static void describe_view(const struct view *view, struct values *values)
 	snprintf(values->mime_type, sizeof values->mime_type, "%s", container_mime[info->container]);
 }
 
+static void describe_stack(struct place place, struct values *values)
+{
+	struct zarr zarr;
+	struct err err = ERR_NONE;
+	if (tree_stack_array(place.node, &zarr, &err)) {
+		snprintf(values->error, sizeof values->error, "%s", err.text);
+		return;
+	}
+	size_t len = 0;
+	const uint64_t *shape = place.node->kind == NODE_CHUNK ? zarr.chunk : zarr.shape;
+	for (uint32_t i = 0; i < zarr.ndim && len < sizeof values->shape; i++)
+		len += (size_t)snprintf(values->shape + len, sizeof values->shape - len, "%s%" PRIu64, i ? "," : "", shape[i]);
+	snprintf(values->dtype, sizeof values->dtype, "%s", dtype_name[zarr.dtype]);
+}
+
 /* The image itself, and what its arrays show. */
 static void describe_image(struct place place, const struct folder *folder, struct values *values)
 {
@@ -70,6 +85,10 @@ static bool describe(struct place place, struct values *values)
 	if (!described || place.node->kind == NODE_DIR || place.node->kind == NODE_FILE || place.node->kind == NODE_LINK)
 		return false;
 	struct folder folder;
+	if (tree_stack_node(place.node)) {
+		describe_stack(place, values);
+		return true;
+	}
 	struct node *node = place.node;
 	while (node_is_view(node))
 		node = node->parent;
