@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ahead.h"
 #include "status.h"
 
 static struct handle *handle_new(enum handle_kind kind, uint64_t size_bytes, struct err *err)
@@ -22,7 +23,7 @@ static struct handle *handle_new(enum handle_kind kind, uint64_t size_bytes, str
 	return handle;
 }
 
-int handle_open_array(struct target *target, struct view *view, struct handle **ret_handle, struct err *err)
+int handle_open_array(struct target *target, struct view *view, struct node *node, struct handle **ret_handle, struct err *err)
 {
 	int rc = image_use(target->image, err);
 	struct handle *handle = rc ? NULL : handle_new(HANDLE_ARRAY, view_info(view)->nbytes, err);
@@ -35,6 +36,10 @@ int handle_open_array(struct target *target, struct view *view, struct handle **
 	}
 	handle->target = *target;
 	handle->view = view;
+	if (target->is_file && view_info(view)->header_bytes < view_info(view)->nbytes) {
+		handle->node = target_file(node);
+		node_ref(handle->node);
+	}
 	pthread_mutex_init(&handle->pattern.lock, NULL);
 	status_add(&status.array_opens, 1);
 	*ret_handle = handle;
@@ -95,11 +100,23 @@ int handle_open_host(int fd, bool keep_cache, struct handle **ret_handle, struct
 	return 0;
 }
 
+/* Who read most of this image will want the next one. */
+static void tell_ahead(struct handle *handle)
+{
+	if (!handle->node)
+		return;
+	const struct picture *picture = &handle->target.picture;
+	if (atomic_load(&handle->served_bytes) >= handle->size_bytes / 2)
+		ahead_note(handle->node, image_level_bytes(handle->target.image, picture->part_index, picture->level));
+	node_unref(handle->node, 1);
+}
+
 void handle_close(struct handle *handle)
 {
 	if (!handle)
 		return;
 	if (handle->kind == HANDLE_ARRAY) {
+		tell_ahead(handle);
 		image_unuse(handle->target.image);
 		target_close(&handle->target);
 		pthread_mutex_destroy(&handle->pattern.lock);
@@ -127,6 +144,7 @@ static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, ui
 	if (rc)
 		return rc;
 	status_add(&status.bytes_served, len_bytes);
+	atomic_fetch_add_explicit(&handle->served_bytes, len_bytes, memory_order_relaxed);
 	return (ssize_t)len_bytes;
 }
 

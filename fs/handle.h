@@ -28,15 +28,18 @@ struct handle {
 	struct target target;         /* ARRAY: what it shows, in use */
 	struct view *view;            /* ARRAY */
 	struct image_pattern pattern; /* ARRAY */
-	struct stack_reader *stack;   /* STACK */
-	struct stack_range range;     /* STACK */
-	char *text;                   /* TEXT */
-	struct bytes *bytes;          /* BYTES */
-	int fd;                       /* HOST */
+	struct node *node;          /* ARRAY that shows samples of a file's main image: its NODE_IMAGE, one reference; else NULL */
+	atomic_ullong served_bytes; /* ARRAY */
+	struct stack_reader *stack; /* STACK */
+	struct stack_range range;   /* STACK */
+	char *text;                 /* TEXT */
+	struct bytes *bytes;        /* BYTES */
+	int fd;                     /* HOST */
 };
 
-/* Each makes an open handle or fails with words; what is given is taken over in both cases. */
-int handle_open_array(struct target *target, struct view *view, struct handle **ret_handle, struct err *err);
+/* Each makes an open handle or fails with words; what is given is taken over in both cases,
+ * but for node: what the array is made from, it gets a reference of its own. */
+int handle_open_array(struct target *target, struct view *view, struct node *node, struct handle **ret_handle, struct err *err);
 int handle_open_stack(struct stack *stack, const struct stack_range *range, struct handle **ret_handle,
 		      struct err *err); /* stack: takes a reference of its own */
 int handle_open_text(char *text, size_t len_bytes, bool changing, struct handle **ret_handle, struct err *err);

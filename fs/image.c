@@ -301,7 +301,7 @@ void image_damaged(struct image *image, const struct err *err, const char *stage
 		status_report(image->path, err->code, stage, err->text);
 }
 
-static int decode_level(struct image *image, uint32_t part, uint32_t level, struct err *err)
+int image_decode_level(struct image *image, uint32_t part, uint32_t level, struct err *err)
 {
 	const struct codec_level *l = &image_header(image)->parts[part].levels[level];
 	struct image_reader reader;
@@ -319,6 +319,15 @@ static int decode_level(struct image *image, uint32_t part, uint32_t level, stru
 	return rc;
 }
 
+uint64_t image_level_bytes(const struct image *image, uint32_t part, uint32_t level)
+{
+	const struct codec_part *p = &image_header(image)->parts[part];
+	uint64_t sample_bytes = 0;
+	for (uint32_t i = 0; i < p->nplanes; i++)
+		sample_bytes += sample_size_bytes((enum sample_type)p->planes[i].type);
+	return sample_bytes * p->levels[level].width * p->levels[level].height;
+}
+
 int image_decode_all(struct image *image, struct err *err)
 {
 	const struct codec_header *header = image_header(image);
@@ -326,7 +335,7 @@ int image_decode_all(struct image *image, struct err *err)
 	for (uint32_t part = 0; part < header->nparts && rc == 0; part++)
 		for (uint32_t level = 0; level < header->parts[part].nlevels && rc == 0; level++)
 			if (!header->parts[part].unsupported)
-				rc = decode_level(image, part, level, err);
+				rc = image_decode_level(image, part, level, err);
 	return rc;
 }
 

@@ -55,6 +55,11 @@ int image_error(struct image *image, struct err *err);
 /* Decodes every chunk of every part and level: 0 or the first error. */
 int image_decode_all(struct image *image, struct err *err);
 
+/* The same of one level of one part. */
+int image_decode_level(struct image *image, uint32_t part, uint32_t level, struct err *err);
+/* The bytes that one level of one part decodes to. */
+uint64_t image_level_bytes(const struct image *image, uint32_t part, uint32_t level);
+
 /* How the chunks of one open array were asked for so far; embedded in its handle, shared by its concurrent reads. */
 struct image_pattern {
 	pthread_mutex_t lock;

@@ -166,6 +166,7 @@ int members_list(struct node *dir, bool recursive, const struct patience *patien
 	if (!members)
 		return err_set(err, -ENOMEM, "no memory for the list of images");
 	members->recursive = recursive;
+	atomic_store(&members->refs, 1);
 	struct lister lister = {.members = members, .patience = patience, .err = err};
 	node_ref(dir);
 	int rc = add_dir(&lister, dir, 0, 0) ? 0 : err_set(err, -ENOMEM, "no memory for the list of images");
@@ -176,15 +177,21 @@ int members_list(struct node *dir, bool recursive, const struct patience *patien
 	free(lister.prefix_lens);
 	free(lister.prefixes);
 	if (rc)
-		members_free(members);
+		members_unref(members);
 	else
 		*ret_members = members;
 	return rc;
 }
 
-void members_free(struct members *members)
+struct members *members_ref(struct members *members)
 {
-	if (!members)
+	atomic_fetch_add(&members->refs, 1);
+	return members;
+}
+
+void members_unref(struct members *members)
+{
+	if (!members || atomic_fetch_sub(&members->refs, 1) > 1)
 		return;
 	for (size_t i = 0; i < members->ndirs; i++)
 		node_unref(members->dirs[i].node, 1);

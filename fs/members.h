@@ -6,6 +6,7 @@
 #ifndef PIXFS_MEMBERS_H
 #define PIXFS_MEMBERS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +27,7 @@ struct member {
 };
 
 struct members {
-	unsigned refs; /* stack.c's, under its lock */
+	atomic_uint refs;
 	bool recursive;
 	size_t count, ndirs;
 	struct member *all; /* sorted by path, bytewise */
@@ -38,9 +39,10 @@ struct members {
 enum { MEMBERS_MAX = 1 << 26 };
 
 /* Lists dir, a directory or an archive. Archives and directories below that can't be listed are left out (they were reported).
- * -EINTR, -ENOMEM, -EFBIG over MEMBERS_MAX, or why dir can't be listed. Free with members_free. */
+ * -EINTR, -ENOMEM, -EFBIG over MEMBERS_MAX, or why dir can't be listed. One reference. */
 int members_list(struct node *dir, bool recursive, const struct patience *patience, struct members **ret_members, struct err *err);
-void members_free(struct members *members); /* NULL is fine */
+struct members *members_ref(struct members *members);
+void members_unref(struct members *members); /* NULL is fine */
 
 /* Whether names may have come or gone since: 0, or -ESTALE. */
 int members_check_names(const struct members *members, struct err *err);

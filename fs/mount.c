@@ -23,6 +23,7 @@
 #include "config.h"
 #include "node.h"
 #include "ops.h"
+#include "ahead.h"
 #include "pool.h"
 #include "stack.h"
 #include "status.h"
@@ -74,6 +75,7 @@ int mount_start_engine(void)
 void mount_stop_engine(void)
 {
 	pool_stop();
+	ahead_stop();
 	stack_stop();
 	node_stop();
 	image_stop();

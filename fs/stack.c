@@ -25,7 +25,7 @@ static void stack_free(struct stack *stack)
 {
 	cache_group_drop(&stack->pieces);
 	cache_reserve(-(int64_t)stack->memory_bytes);
-	members_free(stack->members);
+	members_unref(stack->members);
 	free(stack->canonical);
 	free(stack->path);
 	free((void *)stack->states);
@@ -244,7 +244,7 @@ static int make(struct node *dir, bool recursive, const char *spec, enum stack_f
 		return rc;
 	struct stack *stack = stack_new(members, spec);
 	if (!stack) {
-		members_free(members);
+		members_unref(members);
 		return err_set(err, -ENOMEM, "no memory for the stack");
 	}
 	stack->checked_ns = now;

@@ -57,7 +57,7 @@ static int open_view(struct place place, struct handle **ret_handle, struct err 
 		target_close(&target);
 		return err_set(err, -EOPNOTSUPP, "%s", unsupported);
 	}
-	return handle_open_array(&target, view, ret_handle, err);
+	return handle_open_array(&target, view, place.node, ret_handle, err);
 }
 
 static int open_text(struct place place, const struct row *row, struct handle **ret_handle, struct err *err)
