@@ -9,7 +9,7 @@
 #include "members.h"
 #include "pool.h"
 
-enum { NDIRS = 16, NRUNS = 8, NORDERS = 2, AHEAD_BYTES = 32 << 20, LENGTH_OF_A_RUN = 3 };
+enum { NDIRS = 16, NRUNS = 8, NORDERS = 2, AHEAD_BYTES = 32 << 20, LENGTH_OF_A_RUN = 3, FORGOTTEN_AFTER = 4 * NRUNS };
 
 /* Somebody who goes through a directory in one of its orders. */
 struct run {
@@ -198,7 +198,7 @@ static struct run *find_run(struct run runs[NRUNS], uint32_t place)
 {
 	struct run *oldest = runs;
 	for (struct run *run = runs; run < runs + NRUNS; run++) {
-		if (run->length && (run->place == place || run->place + 1 == place)) {
+		if (run->length && all.clock - run->used < FORGOTTEN_AFTER && (run->place == place || run->place + 1 == place)) {
 			run->length += run->place != place;
 			run->place = place;
 			return run;

@@ -121,6 +121,11 @@ void handle_close(struct handle *handle)
 		target_close(&handle->target);
 		pthread_mutex_destroy(&handle->pattern.lock);
 	}
+	if (handle->kind == HANDLE_SINK) {
+		struct err ignored = ERR_NONE;
+		handle_write(handle, NULL, 0, &ignored);
+		pthread_mutex_destroy(&handle->pattern.lock);
+	}
 	stack_reader_close(handle->stack);
 	view_free(handle->view);
 	free(handle->text);
@@ -128,6 +133,27 @@ void handle_close(struct handle *handle)
 	if (handle->fd >= 0)
 		close(handle->fd);
 	free(handle);
+}
+
+int handle_open_sink(handle_sink *sink, void *context, struct handle **ret_handle, struct err *err)
+{
+	struct handle *handle = handle_new(HANDLE_SINK, 0, err);
+	if (!handle)
+		return -ENOMEM;
+	pthread_mutex_init(&handle->pattern.lock, NULL);
+	handle->sink = sink;
+	handle->sink_context = context;
+	handle->changing = true;
+	*ret_handle = handle;
+	return 0;
+}
+
+int handle_write(struct handle *handle, const char *text, size_t len_bytes, struct err *err)
+{
+	pthread_mutex_lock(&handle->pattern.lock);
+	int rc = handle->sink(handle->sink_context, text, len_bytes, err);
+	pthread_mutex_unlock(&handle->pattern.lock);
+	return rc;
 }
 
 static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, uint64_t offset, bool (*give_up)(void *context),

@@ -11,7 +11,10 @@
 #include "stack.h"
 #include "target.h"
 
-enum handle_kind { HANDLE_ARRAY, HANDLE_STACK, HANDLE_TEXT, HANDLE_BYTES, HANDLE_HOST };
+/* Takes what is written; text NULL: the file is closed. 0 or a negative errno. */
+typedef int handle_sink(void *context, const char *text, size_t len_bytes, struct err *err);
+
+enum handle_kind { HANDLE_ARRAY, HANDLE_STACK, HANDLE_TEXT, HANDLE_BYTES, HANDLE_HOST, HANDLE_SINK };
 
 /* The part of a stack that a file shows: len_bytes of its elements from `start`, behind a prefix that the stack keeps. */
 struct stack_range {
@@ -35,6 +38,8 @@ struct handle {
 	char *text;                 /* TEXT */
 	struct bytes *bytes;        /* BYTES */
 	int fd;                     /* HOST */
+	handle_sink *sink;          /* SINK */
+	void *sink_context;         /* SINK */
 };
 
 /* Each makes an open handle or fails with words; what is given is taken over in both cases,
@@ -45,7 +50,11 @@ int handle_open_stack(struct stack *stack, const struct stack_range *range, stru
 int handle_open_text(char *text, size_t len_bytes, bool changing, struct handle **ret_handle, struct err *err);
 int handle_open_bytes(struct bytes *bytes, struct handle **ret_handle, struct err *err);
 int handle_open_host(int fd, bool keep_cache, struct handle **ret_handle, struct err *err);
+int handle_open_sink(handle_sink *sink, void *context, struct handle **ret_handle, struct err *err);
 void handle_close(struct handle *handle); /* NULL is fine */
+
+/* Of a SINK, in the order of the calls; one at a time. */
+int handle_write(struct handle *handle, const char *text, size_t len_bytes, struct err *err);
 
 /* Like pread: the bytes there are from offset, fewer than len_bytes only at the end of the file; a negative errno with words
  * otherwise. Any number of threads at once. give_up (may be NULL) is asked while waiting for a decode: true is -EINTR. */

@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "fill.h"
+#include "pace.h"
 #include "status.h"
 
 enum { NBUCKETS = 1 << 14 };
@@ -374,11 +375,22 @@ static int image_check(struct image *image, struct err *err)
 	return rc;
 }
 
+void image_set_prefetched(struct image *image, uint32_t number)
+{
+	pthread_mutex_lock(&image->lock);
+	image->prefetched = number;
+	pthread_mutex_unlock(&image->lock);
+}
+
 int image_use(struct image *image, struct err *err)
 {
 	pthread_mutex_lock(&image->lock);
 	image->nusers++;
+	uint32_t prefetched = pool_is_worker() ? 0 : image->prefetched;
+	if (prefetched)
+		image->prefetched = 0;
 	pthread_mutex_unlock(&image->lock);
+	pace_read(prefetched);
 	int rc = config.verify == VERIFY_OFF ? 0 : image_check(image, err);
 	if (rc == 0 && config.verify != VERIFY_OFF)
 		rc = image_error(image, err);

@@ -49,6 +49,9 @@ int image_spec_bytes(const struct image_spec *spec, struct bytes **ret_bytes, st
 int image_use(struct image *image, struct err *err);
 void image_unuse(struct image *image);
 
+/* It is decoded because .pixfs/prefetch was told so; the first image_use by a reader is told to pace.h. */
+void image_set_prefetched(struct image *image, uint32_t number);
+
 /* The first damage that checking or decoding found: its code with words, or 0. */
 int image_error(struct image *image, struct err *err);
 
@@ -73,6 +76,7 @@ struct image_reader {
 	struct image *image;
 	uint32_t part, level;
 	struct image_pattern *pattern;  /* NULL: never decodes ahead */
+	bool cold;                      /* what it read is hardly needed again */
 	bool (*give_up)(void *context); /* NULL, or asked while waiting: true ends the wait with -EINTR */
 	void *give_up_context;
 	struct chunk **pinned;

@@ -237,16 +237,16 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 	struct handle *handle;
 	struct err err = ERR_NONE;
 	struct place place = place_of(id);
-	if ((info->flags & O_ACCMODE) != O_RDONLY) {
-		reply_err(req, -EROFS);
-		return;
-	}
 	struct patience patience = {was_interrupted, req};
-	int rc = tree_open(place, &patience, &handle, &err);
+	int rc = (info->flags & O_ACCMODE) == O_RDONLY   ? tree_open(place, &patience, &handle, &err)
+		 : (info->flags & O_ACCMODE) == O_WRONLY ? tree_open_sink(place, &handle, &err)
+							 : -EROFS;
 	if (rc) {
 		reply_err(req, rc);
 		return;
 	}
+	if (info->flags & O_TRUNC)
+		tree_truncate(place);
 	info->fh = opened_add(handle, NULL);
 	if (!info->fh) {
 		handle_close(handle);
@@ -311,6 +311,18 @@ static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, st
 		reply_err(req, (int)got);
 	else
 		fuse_reply_buf(req, buffer, (size_t)got);
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t id, const char *text, size_t size, off_t offset, struct fuse_file_info *info)
+{
+	(void)id, (void)offset;
+	struct err err = ERR_NONE;
+	struct handle *handle = opened_of(info)->handle;
+	int rc = handle->kind == HANDLE_SINK ? handle_write(handle, text, size, &err) : -EROFS;
+	if (rc)
+		reply_err(req, rc);
+	else
+		fuse_reply_write(req, size);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
@@ -398,6 +410,75 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t off
 	read_directory(req, id, size, offset, info, true);
 }
 
+/* ---- what would change the tree ---- */
+
+/* Cutting .pixfs/prefetch is what a shell's > does. */
+static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attributes, int to_set, struct fuse_file_info *info)
+{
+	(void)attributes;
+	int rc = to_set & FUSE_SET_ATTR_SIZE ? tree_truncate(place_of(id)) : -EROFS;
+	if (rc)
+		reply_err(req, rc);
+	else
+		op_getattr(req, id, info);
+}
+
+static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
+{
+	(void)parent, (void)name, (void)mode, (void)device;
+	reply_err(req, -EROFS);
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info)
+{
+	(void)parent, (void)name, (void)mode, (void)info;
+	reply_err(req, -EROFS);
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	(void)parent, (void)name, (void)mode;
+	reply_err(req, -EROFS);
+}
+
+/* Both of a file and of a directory. */
+static void op_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	(void)parent, (void)name;
+	reply_err(req, -EROFS);
+}
+
+static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	(void)target, (void)parent, (void)name;
+	reply_err(req, -EROFS);
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
+		      unsigned flags)
+{
+	(void)parent, (void)name, (void)new_parent, (void)new_name, (void)flags;
+	reply_err(req, -EROFS);
+}
+
+static void op_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent, const char *name)
+{
+	(void)id, (void)parent, (void)name;
+	reply_err(req, -EROFS);
+}
+
+static void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *value, size_t size, int flags)
+{
+	(void)id, (void)name, (void)value, (void)size, (void)flags;
+	reply_err(req, -EROFS);
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)
+{
+	(void)id, (void)name;
+	reply_err(req, -EROFS);
+}
+
 const struct fuse_lowlevel_ops ops_table = {
 	.init = op_init,
 	.lookup = op_lookup,
@@ -410,9 +491,21 @@ const struct fuse_lowlevel_ops ops_table = {
 	.statfs = op_statfs,
 	.open = op_open,
 	.read = op_read,
+	.write = op_write,
 	.release = op_release,
 	.opendir = op_opendir,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
 	.releasedir = op_release,
+	.setattr = op_setattr,
+	.mknod = op_mknod,
+	.create = op_create,
+	.mkdir = op_mkdir,
+	.unlink = op_remove,
+	.rmdir = op_remove,
+	.symlink = op_symlink,
+	.rename = op_rename,
+	.link = op_link,
+	.setxattr = op_setxattr,
+	.removexattr = op_removexattr,
 };

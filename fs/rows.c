@@ -153,6 +153,7 @@ const struct row row_table[] = {
 	{ROW_STATUS_FIRST + 2, ROW_STATUS, ROW_TEXT, "errors.jsonl", is_root, is_root, text_errors},
 	{ROW_STATUS_FIRST + 3, ROW_STATUS, ROW_TEXT, "formats.json", is_root, is_root, text_formats},
 	{ROW_STATUS_FIRST + 4, ROW_STATUS, ROW_TEXT, "config.json", is_root, is_root, text_config},
+	{ROW_PREFETCH, ROW_STATUS, ROW_SINK, "prefetch", is_root, is_root, NULL},
 	{ROW_STATUS_LAST, ROW_STATUS, ROW_TEXT, "README.txt", is_root, is_root, text_readme},
 };
 const size_t row_count = sizeof row_table / sizeof *row_table;

@@ -19,6 +19,7 @@ enum {
 	ROW_ZARR_JSON,
 	ROW_STATUS,
 	ROW_STACK_README,
+	ROW_PREFETCH,
 	ROW_STATUS_FIRST,
 	ROW_STATUS_LAST = ROW_STATUS_FIRST + 5,
 	ROW_BLOB_FIRST = 64, /* the files of attributes/, in the header's order */
@@ -43,7 +44,7 @@ static inline bool tree_is_container(const struct node *node)
 void folder_open(struct node *node, struct folder *ret_folder);
 void folder_close(struct folder *folder);
 
-enum row_type { ROW_FOLDER, ROW_ARRAY, ROW_TEXT, ROW_BYTES };
+enum row_type { ROW_FOLDER, ROW_ARRAY, ROW_TEXT, ROW_BYTES, ROW_SINK };
 
 struct row {
 	uint8_t row, parent; /* the row that it stands in; ROW_SELF: the node's own directory */

@@ -31,6 +31,7 @@ static void stack_free(struct stack *stack)
 	free((void *)stack->states);
 	free(stack->shapes);
 	free(stack->versions);
+	free((void *)stack->prefetched);
 	free(stack->distinct);
 	free(stack->distinct_table);
 	pthread_mutex_destroy(&stack->lock);

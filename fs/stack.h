@@ -69,4 +69,7 @@ void stack_reader_close(struct stack_reader *reader);                           
 int stack_read(struct stack_reader *reader, uint64_t offset, size_t len_bytes, void *dst, const struct patience *patience,
 	       struct err *err);
 
+/* Makes row i because .pixfs/prefetch was told so; for a worker of the pool. */
+void stack_prefetch(struct stack *stack, uint64_t i, struct err *err);
+
 #endif

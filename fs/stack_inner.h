@@ -52,8 +52,9 @@ struct stack {
 	bool looking, look_is_done;
 	struct err look_err; /* why it can't be opened */
 	_Atomic uint8_t *states;
-	uint32_t *shapes;   /* of members: an index of distinct */
-	uint64_t *versions; /* of members, see members.h */
+	uint32_t *shapes;                  /* of members: an index of distinct */
+	uint64_t *versions;                /* of members, see members.h */
+	_Atomic(atomic_uint *) prefetched; /* of rows: their numbers in pace.h until somebody reads them; NULL: of none */
 	struct stack_shape *distinct;
 	uint32_t *distinct_table; /* open addressing; index + 1 */
 	uint32_t ndistinct, distinct_room;
@@ -66,6 +67,8 @@ void stack_retire(struct stack *stack); /* no look-up finds it any more */
 
 /* The shape that all must have, from the first good member. -EIO: none can be read; -ENOENT: there is none. */
 int stack_find_row(struct stack *stack, const struct patience *patience, struct err *err);
+/* What the header of member i says, unless that is known. 0, or an error that the next try may not meet. */
+int stack_examine(struct stack *stack, size_t i, struct err *err);
 struct stack_shape stack_shape_of(const struct view_info *info);
 bool stack_same_shape(const struct stack_shape *a, const struct stack_shape *b);
 /* The view of an opened member. */

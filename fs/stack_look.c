@@ -132,6 +132,11 @@ static int examine(struct stack *stack, size_t i, struct view **ret_view, struct
 
 /* ---- making one ---- */
 
+int stack_examine(struct stack *stack, size_t i, struct err *err)
+{
+	return stack->states[i] == MEMBER_UNSEEN ? examine(stack, i, NULL, err) : 0;
+}
+
 /* From the view of the first good member. */
 static int set_row(struct stack *stack, const struct view_info *info, struct err *err)
 {
@@ -201,8 +206,7 @@ static void look_run(struct pool_task *task)
 		if (from >= stack->members->count)
 			break;
 		for (size_t i = from; i < from + LOOK_BLOCK && i < stack->members->count && !err.code; i++)
-			if (stack->states[i] == MEMBER_UNSEEN)
-				examine(stack, i, NULL, &err);
+			stack_examine(stack, i, &err);
 		if (pool_is_contended() && !err.code) {
 			pool_submit(task, POOL_MEMBER);
 			return;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "pace.h"
 #include "pool.h"
 #include "status.h"
 
@@ -73,6 +74,7 @@ static int read_member(struct stack *stack, struct image *image, uint64_t offset
 		struct image_reader reader;
 		struct stack_shape shape = stack_shape_of(view_info(view));
 		image_reader_init(&reader, image, picture.part_index, picture.level);
+		reader.cold = len_bytes == stack->row_bytes; /* the row itself is kept */
 		rc = stack_same_shape(&shape, &stack->row) ? 0 : err_set(err, -ESTALE, "the file changed");
 		if (rc == 0)
 			rc = view_read(view, stack->row_header_bytes + offset, len_bytes, dst, &reader.source, err);
@@ -357,6 +359,50 @@ static int copy_pieces(struct stack *stack, uint64_t first, size_t count, struct
 	return rc;
 }
 
+/* ---- what was told ---- */
+
+static atomic_uint *prefetched_rows(struct stack *stack)
+{
+	atomic_uint *rows = atomic_load(&stack->prefetched), *none = NULL;
+	if (rows)
+		return rows;
+	rows = calloc(stack->members->count, sizeof *rows);
+	if (rows && !atomic_compare_exchange_strong(&stack->prefetched, &none, rows)) {
+		free((void *)rows);
+		rows = none;
+	}
+	return rows;
+}
+
+void stack_prefetch(struct stack *stack, uint64_t i, struct err *err)
+{
+	/* no look at all the others: a worker waits for no other worker */
+	if (i >= stack->members->count || stack_examine(stack, i, err) || stack->states[i] != MEMBER_GOOD)
+		return;
+	atomic_uint *rows = prefetched_rows(stack);
+	if (!rows)
+		return;
+	atomic_store(&rows[i], pace_issue(stack->row_bytes));
+	for (uint64_t n = i * pieces_of_row(stack), end = n + pieces_of_row(stack); n < end; n++) {
+		struct chunk *chunk;
+		enum cache_state state = cache_begin(&stack->pieces, piece_key(stack, n), &chunk, err);
+		if (state == CACHE_BEGUN)
+			fill_piece(stack, chunk);
+		else if (state != CACHE_FAILED)
+			cache_unpin(chunk);
+	}
+}
+
+static void tell_pace(struct stack *stack, uint64_t first_row, uint64_t last_row)
+{
+	atomic_uint *rows = atomic_load(&stack->prefetched);
+	for (uint64_t i = first_row; rows && i <= last_row; i++)
+		if (atomic_load_explicit(&rows[i], memory_order_relaxed))
+			pace_read(atomic_exchange(&rows[i], 0));
+}
+
+/* ---- the read ---- */
+
 int stack_read(struct stack_reader *reader, uint64_t offset, size_t len_bytes, void *dst, const struct patience *patience,
 	       struct err *err)
 {
@@ -364,6 +410,7 @@ int stack_read(struct stack_reader *reader, uint64_t offset, size_t len_bytes, v
 	struct chunk *pinned[MAX_AT_ONCE];
 	uint64_t end = offset + len_bytes, first = piece_at(stack, offset), stop = piece_at(stack, end - 1) + 1;
 	int rc = 0;
+	tell_pace(stack, offset / stack->row_bytes, (end - 1) / stack->row_bytes);
 	for (uint64_t at = first; at < stop && rc == 0; at += MAX_AT_ONCE) {
 		size_t count = stop - at < MAX_AT_ONCE ? (size_t)(stop - at) : MAX_AT_ONCE;
 		uint64_t from = piece_start(stack, at),

@@ -286,9 +286,12 @@ static int stat_place(struct place place, struct stat *ret_stat, struct err *err
 	mode_t type = tree_is_folder(place)                   ? S_IFDIR | 0555
 		      : !place.row && node->kind == NODE_LINK ? S_IFLNK | 0777
 							      : S_IFREG | 0444;
+	mode_t permissions = virtual_mode(host, type & 0777);
+	if (place.row == ROW_PREFETCH)
+		permissions = config.shared ? 0200 : 0222;
 	*ret_stat = (struct stat){
 		.st_ino = node_ino(place),
-		.st_mode = (type & S_IFMT) | virtual_mode(host, type & 0777),
+		.st_mode = (type & S_IFMT) | permissions,
 		.st_nlink = 1,
 		.st_uid = host->uid,
 		.st_gid = host->gid,

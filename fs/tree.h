@@ -30,6 +30,10 @@ int tree_readlink(struct place place, char *ret_target, size_t size_bytes, struc
 /* Opens a file for reading. patience: for a stack's first look at all headers. */
 int tree_open(struct place place, const struct patience *patience, struct handle **ret_handle, struct err *err);
 
+/* Opens a file for writing, and cuts one to nothing: .pixfs/prefetch; all others are -EROFS. */
+int tree_open_sink(struct place place, struct handle **ret_handle, struct err *err);
+int tree_truncate(struct place place);
+
 struct listing;
 struct listing_entry {
 	const char *name; /* valid until the next call */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "prefetch.h"
 #include "rows.h"
 #include "status.h"
 #include "walk.h"
@@ -106,6 +107,37 @@ static int open_host(struct node *node, struct handle **ret_handle, struct err *
 	return handle_open_host(fd, config.immutable || unchanged, ret_handle, err);
 }
 
+static int sink_prefetch(void *context, const char *text, size_t len_bytes, struct err *err)
+{
+	struct prefetch_writer *writer = context;
+	if (text)
+		return prefetch_write(writer, text, len_bytes, err);
+	prefetch_close(writer);
+	free(writer);
+	return 0;
+}
+
+int tree_open_sink(struct place place, struct handle **ret_handle, struct err *err)
+{
+	if (place.row != ROW_PREFETCH)
+		return -EROFS;
+	struct prefetch_writer *writer = calloc(1, sizeof *writer);
+	if (!writer)
+		return err_set(err, -ENOMEM, "no memory");
+	int rc = handle_open_sink(sink_prefetch, writer, ret_handle, err);
+	if (rc)
+		free(writer);
+	return rc;
+}
+
+int tree_truncate(struct place place)
+{
+	if (place.row != ROW_PREFETCH)
+		return -EROFS;
+	prefetch_clear();
+	return 0;
+}
+
 int tree_open(struct place place, const struct patience *patience, struct handle **ret_handle, struct err *err)
 {
 	struct node *node = place.node;
@@ -116,6 +148,8 @@ int tree_open(struct place place, const struct patience *patience, struct handle
 		return rc;
 	if (tree_stack_node(node))
 		return tree_stack_open(place, patience, ret_handle, err);
+	if (place.row == ROW_PREFETCH)
+		return err_set(err, -EACCES, "it can only be written");
 	const struct row *row = place.row ? row_find(place.row) : NULL;
 	if (row && row->type == ROW_TEXT)
 		return open_text(place, row, ret_handle, err);
