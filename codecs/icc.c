@@ -8,6 +8,7 @@
 #include "icc.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -325,10 +326,20 @@ static int read_profile(struct icc_private *own, cmsContext context, const void 
 	return rc;
 }
 
+/* ICC.1:2022 7.2.2. */
+static uint64_t stated_size(const unsigned char *header)
+{
+	return (uint64_t)header[0] << 24 | (uint64_t)header[1] << 16 | (uint64_t)header[2] << 8 | header[3];
+}
+
 int icc_open(const void *data, size_t len_bytes, enum icc_space space, struct icc **ret_icc, struct err *err)
 {
 	if (len_bytes < 132 || len_bytes > max_memory_bytes / 4)
 		return err_set(err, -EINVAL, "the ICC profile has %zu bytes", len_bytes);
+	uint64_t stated = stated_size(data);
+	if (stated > len_bytes)
+		return err_set(err, -EINVAL, "the ICC profile is cut short: it says %" PRIu64 " bytes and has %zu", stated,
+			       len_bytes);
 	struct icc_private *own = calloc(1, sizeof *own);
 	cmsContext context = own ? context_new() : NULL;
 	if (!context) {
