@@ -218,7 +218,31 @@ CURVES(curve_bt709, bt709_decode(v), 0.0)
 CURVES(curve_pq, pq_decode(v), 0.0)
 CURVES(curve_hlg, hlg_decode(v), 0.0)
 CURVES(curve_formula, formula_decode(v, &profile), formula_decode(0.0, &profile))
-CURVES(curve_table, table_decode(v, &profile), table_decode(0.0, &profile))
+CURVE(curve_table, table_decode(v, &profile), table_decode(0.0, &profile), encode_nothing)
+
+SIMD_KERNEL static void encode_batch(float *dst, const double *light, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		double encoded = encode_either(light[i]);
+		dst[i] = (float)(light[i] != light[i] ? light[i] : encoded);
+	}
+}
+
+/* Looking up doesn't vectorise and encoding does: one after the other, still rounded once. */
+static void curve_table_srgb(const struct curve *curve, float *dst, const float *src, size_t n)
+{
+	enum { BATCH = 256 };
+	const double zero = table_decode(0.0, curve->profile);
+	double light[BATCH];
+	for (size_t done = 0; done < n; done += BATCH) {
+		size_t count = n - done < BATCH ? n - done : BATCH;
+		for (size_t i = 0; i < count; i++) {
+			double v = (double)src[done + i], decoded = table_decode(v < 0.0 ? -v : v, curve->profile);
+			light[i] = v != v || (v == 0.0 && zero == 0.0) ? v : v < 0.0 ? 2.0 * zero - decoded : decoded;
+		}
+		encode_batch(dst + done, light, count);
+	}
+}
 
 void curve_apply(const struct curve *curve, float *dst, const float *src, size_t n)
 {
