@@ -74,6 +74,25 @@ def srgb_encode(v):
     return np.where(v <= 0.0031308, v * 12.92, 1.055 * np.power(np.maximum(v, 0.0031308), 1 / 2.4) - 0.055)
 
 
+def read_tags(profile):
+    """7.3: name -> the tag's bytes."""
+    count = struct.unpack_from(">I", profile, 128)[0]
+    entries = [struct.unpack_from(">4sII", profile, 132 + 12 * i) for i in range(min(count, (len(profile) - 132) // 12))]
+    return {name: profile[offset : offset + size] for name, offset, size in entries}
+
+
+def read_curve(data):
+    """The function of a curve's tag; sRGB's own where the parameters are sRGB's."""
+    if data[:4] == b"para":
+        kind = struct.unpack_from(">H", data, 8)[0]
+        parameters = [p / 65536 for p in struct.unpack_from(f">{(1, 3, 4, 5, 7)[kind]}i", data, 12)]
+        is_srgb = kind == 3 and max(abs(p - q) for p, q in zip(parameters, SRGB_PARAMETERS)) <= 2 ** -16
+        return srgb_decode if is_srgb else para(kind, *parameters).decode
+    count = struct.unpack_from(">I", data, 8)[0]
+    entries = np.frombuffer(data, ">u2", count, 12)
+    return (identity() if count == 0 else gamma(entries[0] / 256) if count == 1 else table(entries)).decode
+
+
 # ---- tables from device to connection space ----
 
 def corners(channels, grid):

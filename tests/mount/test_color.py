@@ -2,6 +2,7 @@
 precision, evaluated from the numbers that the profile was built with; tables against Pillow's ImageCms too."""
 import errno
 import io
+import json
 import os
 import struct
 import threading
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+import corpus
 import make_icc
 from case import pattern
 from make_icc import CURVES, srgb_decode, srgb_encode
@@ -313,6 +315,37 @@ def test_a_profile_that_says_nothing_is_einval_and_no_harm(mount, name):
     if stored.shape[2] != 4:
         assert (shown.reshape(stored.shape) == np.rint(stored * 255)).all()
     assert load(mount, name, "rgb,assume=srgb_rec709_scene,linear.npy").size
+
+
+# ---- images that nobody here made ----
+
+@pytest.mark.skipif(not corpus.available(), reason=f"no corpus at {corpus.CORPUS} (PIXFS_CORPUS)")
+def test_profiles_of_the_corpus(mounted, summary):
+    mount = mounted(corpus.CORPUS)
+    equal, refused, damaged = [], [], []
+    part = "pixels" if os.environ.get("PIXFS_LONG") == "1" else "crop=0:0:200:200"
+    for folder, _, _ in os.walk(corpus.CORPUS):
+        for name in sorted(os.listdir(folder)):
+            image = mount.at(os.path.relpath(os.path.join(folder, name), corpus.CORPUS))
+            if not name.lower().endswith((".png", ".jpg", ".jpeg")) or not os.path.exists(os.path.join(image, "pixels.npy")):
+                continue
+            with open(os.path.join(image, "meta.json"), "rb") as file:
+                if json.load(file)["color"]["transfer"] != "icc":
+                    continue
+            if errno_of(np.load, os.path.join(image, "pixels.npy")):
+                damaged.append(image)
+            elif errno_of(os.stat, os.path.join(image, "views", "linear.npy")) == errno.EINVAL:
+                refused.append(name)
+            else:
+                with open(os.path.join(image, "attributes", "icc.icc"), "rb") as file:
+                    tags = make_icc.read_tags(file.read())
+                curves = [make_icc.read_curve(tags[tag]) for tag in (b"kTRC", b"rTRC", b"gTRC", b"bTRC") if tag in tags]
+                stored = np.load(os.path.join(image, "views", f"{part}.npy")).astype(np.float64)
+                exact = np.dstack([curve(stored[..., c]) for c, curve in enumerate(curves)] + [stored[..., len(curves) :]])
+                assert_rounded_once(np.load(os.path.join(image, "views", f"{part},linear.npy")), exact)
+                equal.append(name)
+    summary(f"corpus: linear of {len(equal)} images with a profile is the curve's, {len(refused)} refused, {len(damaged)} damaged")
+    assert len(equal) > 30 and len(refused) < 5
 
 
 # ---- many at once ----

@@ -10,93 +10,11 @@
 
 #include "../../fs/view_color.h"
 #include "case.h"
+#include "icc_build.h"
 
-/* ---- profiles ---- */
+/* ---- opening ---- */
 
-enum { MAX_BYTES = 1 << 14, MAX_TAGS = 8 };
-
-struct made {
-	uint8_t bytes[MAX_BYTES];
-	size_t len_bytes;
-	unsigned ntags;
-};
-
-static void put(uint8_t *at, uint64_t value, unsigned len_bytes)
-{
-	for (unsigned i = 0; i < len_bytes; i++)
-		at[i] = (uint8_t)(value >> (8 * (len_bytes - 1 - i)));
-}
-
-/* ICC.1:2022 7.2: an empty profile with room for MAX_TAGS entries of the tag table. */
-static void made_start(struct made *made, const char *class, const char *space, const char *pcs)
-{
-	memset(made, 0, sizeof *made);
-	put(made->bytes + 8, 0x04300000, 4);
-	memcpy(made->bytes + 12, class, 4);
-	memcpy(made->bytes + 16, space, 4);
-	memcpy(made->bytes + 20, pcs, 4);
-	memcpy(made->bytes + 36, "acsp", 4);
-	put(made->bytes + 68, 0xf6d6, 4);
-	put(made->bytes + 72, 0x10000, 4);
-	put(made->bytes + 76, 0xd32d, 4);
-	made->len_bytes = 132 + 12 * MAX_TAGS;
-}
-
-static void made_tag(struct made *made, const char *name, const void *data, size_t len_bytes)
-{
-	uint8_t *entry = made->bytes + 132 + 12 * made->ntags++;
-	memcpy(entry, name, 4);
-	put(entry + 4, made->len_bytes, 4);
-	put(entry + 8, len_bytes, 4);
-	memcpy(made->bytes + made->len_bytes, data, len_bytes);
-	made->len_bytes += (len_bytes + 3) / 4 * 4;
-	put(made->bytes, made->len_bytes, 4);
-	put(made->bytes + 128, made->ntags, 4);
-}
-
-/* 10.18: s15Fixed16 parameters. */
-static void made_para(struct made *made, const char *name, unsigned type, const double *parameters, unsigned n)
-{
-	uint8_t data[12 + 7 * 4] = "para";
-	put(data + 8, type, 2);
-	for (unsigned i = 0; i < n; i++)
-		put(data + 12 + 4 * i, (uint64_t)(int64_t)lround(parameters[i] * 65536.0), 4);
-	made_tag(made, name, data, 12 + 4 * n);
-}
-
-/* 10.6. */
-static void made_curv(struct made *made, const char *name, const uint16_t *entries, uint32_t n)
-{
-	uint8_t data[12 + 64] = "curv";
-	put(data + 8, n, 4);
-	for (uint32_t i = 0; i < n; i++)
-		put(data + 12 + 2 * i, entries[i], 2);
-	made_tag(made, name, data, 12 + 2 * n);
-}
-
-/* 10.10: inks or R, G, B through a grid of two points, white where all are 0; grid is what the tag says it has. */
-static void made_lut(struct made *made, unsigned channels, unsigned grid)
-{
-	static const uint16_t white[3] = {31595, 32768, 27030};
-	uint8_t data[52 + 7 * 4 + 16 * 6] = "mft2";
-	uint8_t *at = data + 52;
-	data[8] = (uint8_t)channels;
-	data[9] = 3;
-	data[10] = (uint8_t)grid;
-	for (unsigned i = 0; i < 9; i += 4)
-		put(data + 12 + 4 * i, 0x10000, 4);
-	put(data + 48, 0x00020002, 4);
-	for (unsigned i = 0; i < channels; i++, at += 4)
-		put(at, 0x0000ffff, 4);
-	for (unsigned node = 0; node < 1u << channels; node++)
-		for (unsigned c = 0; c < 3; c++, at += 2)
-			put(at, node ? 0 : white[c], 2);
-	for (unsigned i = 0; i < 3; i++, at += 4)
-		put(at, 0x0000ffff, 4);
-	made_tag(made, "A2B0", data, (size_t)(at - data));
-}
-
-static int made_open(const struct made *made, enum icc_space space, struct icc **ret_icc, struct err *err)
+static int made_open(const struct icc_build *made, enum icc_space space, struct icc **ret_icc, struct err *err)
 {
 	uint8_t *exact = malloc(made->len_bytes); /* so that a sanitizer sees what is read behind it */
 	memcpy(exact, made->bytes, made->len_bytes);
@@ -107,7 +25,7 @@ static int made_open(const struct made *made, enum icc_space space, struct icc *
 	return rc;
 }
 
-static bool refuses(const struct made *made, enum icc_space space, const char *words)
+static bool refuses(const struct icc_build *made, enum icc_space space, const char *words)
 {
 	struct icc *icc = NULL;
 	struct err err;
@@ -122,12 +40,12 @@ static void gray_formula(void)
 {
 	static const double p[7] = {2.5, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625};
 	static const unsigned count[5] = {1, 3, 4, 5, 7};
-	struct made made;
+	struct icc_build made;
 	struct icc *icc = NULL;
 	struct err err;
 	for (unsigned type = 0; type < 5; type++) {
-		made_start(&made, "mntr", "GRAY", "XYZ ");
-		made_para(&made, "kTRC", type, p, count[type]);
+		icc_build_start(&made, "mntr", "GRAY", "XYZ ");
+		icc_build_para(&made, "kTRC", type, p, count[type]);
 		CHECK(made_open(&made, ICC_GRAY, &icc, &err) == 0);
 		const struct icc_curve *curve = &icc->curves[0];
 		CHECK(icc->ncurves == 1 && curve->nentries == 0 && curve->g == 2.5);
@@ -142,11 +60,11 @@ static void gray_formula(void)
 
 static enum icc_form form_of(const uint16_t *entries, uint32_t n)
 {
-	struct made made;
+	struct icc_build made;
 	struct icc *icc = NULL;
 	struct err err;
-	made_start(&made, "scnr", "GRAY", "XYZ ");
-	made_curv(&made, "kTRC", entries, n);
+	icc_build_start(&made, "scnr", "GRAY", "XYZ ");
+	icc_build_curv(&made, "kTRC", entries, n);
 	CHECK(made_open(&made, ICC_GRAY, &icc, &err) == 0);
 	enum icc_form form = icc_curve_form(&icc->curves[0]);
 	CHECK(n < 2 || (icc->curves[0].nentries == n && icc->curves[0].entries[n - 1] == entries[n - 1]));
@@ -167,14 +85,14 @@ static void gray_tables(void)
 static void three_curves_or_one(void)
 {
 	static const double srgb[5] = {2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045}, other[1] = {1.75};
-	struct made made;
+	struct icc_build made;
 	struct icc *icc = NULL;
 	struct err err;
 	for (int same = 0; same < 2; same++) {
-		made_start(&made, "mntr", "RGB ", "XYZ ");
-		made_para(&made, "rTRC", 3, srgb, 5);
-		made_para(&made, "gTRC", 3, srgb, 5);
-		made_para(&made, "bTRC", same ? 3 : 0, same ? srgb : other, same ? 5 : 1);
+		icc_build_start(&made, "mntr", "RGB ", "XYZ ");
+		icc_build_para(&made, "rTRC", 3, srgb, 5);
+		icc_build_para(&made, "gTRC", 3, srgb, 5);
+		icc_build_para(&made, "bTRC", same ? 3 : 0, same ? srgb : other, same ? 5 : 1);
 		CHECK(made_open(&made, ICC_RGB, &icc, &err) == 0 && icc->ncurves == (same ? 1 : 3));
 		CHECK(icc_curve_form(&icc->curves[0]) == ICC_FORM_SRGB && (same || icc->curves[2].g == 1.75));
 		icc_close(icc);
@@ -198,12 +116,12 @@ static void *convert_white(void *icc)
 
 static void tables_convert_in_many_threads(void)
 {
-	struct made made;
+	struct icc_build made;
 	struct icc *icc = NULL;
 	struct err err;
 	pthread_t threads[8];
-	made_start(&made, "prtr", "CMYK", "XYZ ");
-	made_lut(&made, 4, 2);
+	icc_build_start(&made, "prtr", "CMYK", "XYZ ");
+	icc_build_lut(&made, 4, 2);
 	CHECK(made_open(&made, ICC_CMYK, &icc, &err) == 0 && icc->ncurves == 0);
 	for (int i = 0; i < 8; i++)
 		pthread_create(&threads[i], NULL, convert_white, icc);
@@ -225,39 +143,39 @@ static void other_kinds_are_refused(void)
 {
 	static const double gamma[1] = {2.0};
 	static const char *const classes[] = {"link", "abst", "nmcl", "\1\2\3\4"};
-	struct made made;
+	struct icc_build made;
 	for (int i = 0; i < 4; i++) {
-		made_start(&made, classes[i], "GRAY", "XYZ ");
-		made_para(&made, "kTRC", 0, gamma, 1);
+		icc_build_start(&made, classes[i], "GRAY", "XYZ ");
+		icc_build_para(&made, "kTRC", 0, gamma, 1);
 		CHECK(refuses(&made, ICC_GRAY, i == 3 ? "device class" : classes[i]));
 	}
-	made_start(&made, "mntr", "GRAY", "XYZ ");
-	made_para(&made, "kTRC", 0, gamma, 1);
+	icc_build_start(&made, "mntr", "GRAY", "XYZ ");
+	icc_build_para(&made, "kTRC", 0, gamma, 1);
 	CHECK(refuses(&made, ICC_RGB, "for \"GRAY\" samples, the picture's are \"RGB \""));
-	made_start(&made, "mntr", "GRAY", "Lab ");
-	made_para(&made, "kTRC", 0, gamma, 1);
+	icc_build_start(&made, "mntr", "GRAY", "Lab ");
+	icc_build_para(&made, "kTRC", 0, gamma, 1);
 	CHECK(refuses(&made, ICC_GRAY, "no tone curve to linear light"));
-	made_start(&made, "mntr", "RGB ", "XYZ ");
-	made_para(&made, "rTRC", 0, gamma, 1);
+	icc_build_start(&made, "mntr", "RGB ", "XYZ ");
+	icc_build_para(&made, "rTRC", 0, gamma, 1);
 	CHECK(refuses(&made, ICC_RGB, "a tone curve that can't be read"));
-	made_start(&made, "mntr", "RGB ", "XYZ ");
-	made_para(&made, "wtpt", 0, gamma, 1);
+	icc_build_start(&made, "mntr", "RGB ", "XYZ ");
+	icc_build_para(&made, "wtpt", 0, gamma, 1);
 	CHECK(refuses(&made, ICC_RGB, "neither tone curves nor tables"));
 }
 
 static void damage_is_refused(void)
 {
 	static const double still[1] = {0.0}, falls[3] = {2.0, -1.0, 1.0};
-	struct made made;
-	made_start(&made, "mntr", "GRAY", "XYZ ");
-	made_para(&made, "kTRC", 0, still, 1);
+	struct icc_build made;
+	icc_build_start(&made, "mntr", "GRAY", "XYZ ");
+	icc_build_para(&made, "kTRC", 0, still, 1);
 	CHECK(refuses(&made, ICC_GRAY, "doesn't rise"));
-	made_start(&made, "mntr", "GRAY", "XYZ ");
-	made_para(&made, "kTRC", 1, falls, 3);
+	icc_build_start(&made, "mntr", "GRAY", "XYZ ");
+	icc_build_para(&made, "kTRC", 1, falls, 3);
 	CHECK(refuses(&made, ICC_GRAY, "doesn't rise"));
-	made_start(&made, "mntr", "GRAY", "XYZ ");
-	made_para(&made, "kTRC", 0, falls, 1);
-	put(made.bytes + made.len_bytes - 8, 9, 2);
+	icc_build_start(&made, "mntr", "GRAY", "XYZ ");
+	icc_build_para(&made, "kTRC", 0, falls, 1);
+	icc_build_put(made.bytes + made.len_bytes - 8, 9, 2);
 	CHECK(refuses(&made, ICC_GRAY, "can't be read"));
 	made.len_bytes--;
 	CHECK(refuses(&made, ICC_GRAY, "cut short"));
@@ -271,10 +189,10 @@ static void damage_is_refused(void)
 /* 255^4 points would be 25 GB. */
 static void a_table_that_lies_takes_no_memory(void)
 {
-	struct made made;
+	struct icc_build made;
 	for (unsigned grid = 3; grid < 256; grid += 84) {
-		made_start(&made, "prtr", "CMYK", "XYZ ");
-		made_lut(&made, 4, grid);
+		icc_build_start(&made, "prtr", "CMYK", "XYZ ");
+		icc_build_lut(&made, 4, grid);
 		CHECK(refuses(&made, ICC_CMYK, "tables that can't be used"));
 	}
 }
