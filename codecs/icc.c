@@ -1,11 +1,11 @@
-/* icc.c - see icc.h; the one file that knows Little CMS.
+/* icc.c - reads profiles, see icc.h; the one file that knows Little CMS.
  *
  * Each profile has a context of its own: its errors come here, not to stderr, and its memory is counted. What a thread is opening
  * is thread-local, because Little CMS gives its callbacks no way to it before the context is complete.
  * Curves are copied out and everything else is freed; a conversion keeps its context for as long as it lives. Without a
  * cache (cmsFLAGS_NOCACHE) cmsDoTransform has no state, so that it may run in several threads at once.
  */
-#include "icc.h"
+#include "icc_read.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -332,7 +332,8 @@ static uint64_t stated_size(const unsigned char *header)
 	return (uint64_t)header[0] << 24 | (uint64_t)header[1] << 16 | (uint64_t)header[2] << 8 | header[3];
 }
 
-int icc_open(const void *data, size_t len_bytes, enum icc_space space, struct icc **ret_icc, struct err *err)
+int icc_read(const void *data, size_t len_bytes, enum icc_space space, struct icc **ret_icc, size_t *ret_memory_bytes,
+	     struct err *err)
 {
 	if (len_bytes < 132 || len_bytes > max_memory_bytes / 4)
 		return err_set(err, -EINVAL, "the ICC profile has %zu bytes", len_bytes);
@@ -350,14 +351,18 @@ int icc_open(const void *data, size_t len_bytes, enum icc_space space, struct ic
 	int rc = read_profile(own, context, data, len_bytes, err);
 	if (!own->context)
 		cmsDeleteContext(context);
-	if (rc)
-		icc_close(&own->icc);
-	else
-		*ret_icc = &own->icc;
-	return rc;
+	if (rc) {
+		icc_free(&own->icc);
+		return rc;
+	}
+	*ret_icc = &own->icc;
+	*ret_memory_bytes = own->context ? max_memory_bytes - opening.room_bytes : 0;
+	for (unsigned i = 0; i < 3; i++)
+		*ret_memory_bytes += own->icc.curves[i].nentries * sizeof(float);
+	return 0;
 }
 
-void icc_close(struct icc *icc)
+void icc_free(struct icc *icc)
 {
 	struct icc_private *own = (struct icc_private *)(void *)icc;
 	if (!own)

@@ -35,11 +35,12 @@ struct icc {
 	enum icc_space space;
 	uint32_t ncurves; /* 1: one for all channels; 3: of R, G, B; 0: the profile has none, icc_convert() tells the colours */
 	struct icc_curve curves[3];
+	void *keeper; /* icc_open.c's own */
 };
 
-/* Takes nothing over: data may go afterwards. Gray profiles must have a curve; RGB profiles have curves (with the connection space
- * XYZ) or a table from device to connection space, CMYK profiles the latter. -EINVAL: damaged, or not a profile of this kind, with
- * words; -ENOMEM. */
+/* Takes nothing over: data may go afterwards. The profiles opened last are kept, and then the same object is given again. Gray
+ * profiles must have a curve; RGB profiles have curves (with the connection space XYZ) or a table from device to connection space,
+ * CMYK profiles the latter. -EINVAL: damaged, or not a profile of this kind, with words; -ENOMEM. */
 int icc_open(const void *data, size_t len_bytes, enum icc_space space, struct icc **ret_icc, struct err *err);
 void icc_close(struct icc *icc); /* NULL is fine */
 

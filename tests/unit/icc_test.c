@@ -137,6 +137,59 @@ static void tables_convert_in_many_threads(void)
 	icc_close(icc);
 }
 
+/* ---- what is kept ---- */
+
+static int open_gamma(double gamma, struct icc **ret_icc)
+{
+	struct icc_build made;
+	struct err err;
+	icc_build_start(&made, "mntr", "GRAY", "XYZ ");
+	icc_build_para(&made, "kTRC", 0, &gamma, 1);
+	return made_open(&made, ICC_GRAY, ret_icc, &err);
+}
+
+static void a_profile_is_read_once_while_it_is_kept(void)
+{
+	struct icc *first = NULL, *same = NULL, *others[6];
+	CHECK(open_gamma(1.5, &first) == 0 && open_gamma(1.5, &same) == 0 && first == same);
+	icc_close(same);
+	for (int i = 0; i < 6; i++)
+		CHECK(open_gamma(2.0 + i, &others[i]) == 0 && others[i] != first && others[i]->curves[0].g == 2.0 + i);
+	CHECK(open_gamma(1.5, &same) == 0 && same != first); /* the others took its place */
+	CHECK(first->curves[0].g == 1.5 && same->curves[0].g == 1.5);
+	icc_close(first);
+	icc_close(same);
+	for (int i = 0; i < 6; i++)
+		icc_close(others[i]);
+}
+
+static void *open_many(void *seed)
+{
+	for (unsigned i = 0; i < 500; i++) {
+		double gamma = 1.0 + (i * *(unsigned *)seed) % 7;
+		struct icc *icc = NULL;
+		if (open_gamma(gamma, &icc) || icc->curves[0].g != gamma)
+			return seed;
+		icc_close(icc);
+	}
+	return NULL;
+}
+
+static void many_threads_open_the_same(void)
+{
+	pthread_t threads[8];
+	unsigned seeds[8];
+	for (unsigned i = 0; i < 8; i++) {
+		seeds[i] = i + 1;
+		pthread_create(&threads[i], NULL, open_many, &seeds[i]);
+	}
+	for (int i = 0; i < 8; i++) {
+		void *wrong;
+		pthread_join(threads[i], &wrong);
+		CHECK(!wrong);
+	}
+}
+
 /* ---- refusals ---- */
 
 static void other_kinds_are_refused(void)
@@ -258,6 +311,8 @@ int main(void)
 		CASE(gray_tables),
 		CASE(three_curves_or_one),
 		CASE(tables_convert_in_many_threads),
+		CASE(a_profile_is_read_once_while_it_is_kept),
+		CASE(many_threads_open_the_same),
 		CASE(other_kinds_are_refused),
 		CASE(damage_is_refused),
 		CASE(a_table_that_lies_takes_no_memory),
