@@ -113,6 +113,7 @@ int text_views_readme(const struct folder *folder, char **ret_text, size_t *ret_
 		"\n"
 		"channels  r g b a rgb rgba bgr bgra gray ch=R+G+Z\n"
 		"colour    linear srgb assume=srgb_rec709_scene\n"
+		"          linear light by the file's own curve, an ICC profile's too; primaries stay\n"
 		"alpha     premul straight opaque over=1:1:1\n"
 		"layout    chw squeeze upright bottomup mirror rot=90 blender\n"
 		"region    crop=x:y:w:h display square\n"

@@ -201,6 +201,7 @@ void view_free(struct view *view)
 	for (uint32_t i = 0; i < view->nstages; i++)
 		if (view->stages[i].kind == STAGE_RESIZE)
 			resize_memory_free(view->stages[i].resize.memory);
+	icc_close(view->icc);
 	arena_free(&view->arena);
 	free(view);
 }

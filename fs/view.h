@@ -17,6 +17,9 @@
  *              gray over a colour becomes RGB
  *   linear     decodes, srgb encodes the curve of the channels R, G, B or gray, from the curve that the values have at that
  *              point (view_color.h: within 1 ulp; odd for negative values); EINVAL where that is unknown. Primaries stay.
+ *              An ICC profile gives each channel its curve: after gray only where all are the same. One that has only tables
+ *              takes R, G, B or C, M, Y, K together, before any is chosen, and makes linear light with the primaries of BT.709:
+ *              of inks R, G, B. After rgb, which mixes inks by the plain formula, the profile doesn't apply: EINVAL
  *              Data ("data" as interop ID) is left as it is
  *   CMYK       r g b gray rgb...: R = (1 - C)(1 - K), or C * K of the stored values where attributes.jpeg.adobe_inverted
  *   norm       (x - mean) / std of red, green and blue
@@ -34,7 +37,8 @@
  * rna_Image_pixels_get: float buffers as they are, bytes divided by 255): byte images have the file's own values with
  * straight alpha, EXR its linear premultiplied ones. Of 16-bit integer files Blender itself makes linear premultiplied
  * floats when it loads them; here they stay as stored.
- * png is 8-bit, straight alpha, sRGB where the curve is known (then it says so), else the values as they are; without alpha or
+ * png is 8-bit, straight alpha, sRGB where the curve is known (then it says so), else, and of PQ and HLG, which would be dark
+ * without a tone mapping, the values as they are; without alpha or
  * colours that a PNG has, other channels are EINVAL. tif is (y, x, c), or planes with chw; float32 where no type is chosen.
  */
 #ifndef PIXFS_VIEW_H

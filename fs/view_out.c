@@ -45,6 +45,13 @@ static int apply_op(struct view_plan *plan, const char *name)
 	return op->apply(plan, op, "");
 }
 
+/* PQ and HLG stay as they are: without a tone mapping, which nobody asked for, the picture would be dark. */
+static bool wants_srgb(struct view_plan *plan)
+{
+	return plan->transfer.kind != TRANSFER_DATA && plan->transfer.kind != TRANSFER_PQ && plan->transfer.kind != TRANSFER_HLG &&
+	       plan_knows_curve(plan);
+}
+
 /* Channels that a PNG can hold, values as PNG means them: straight alpha, and sRGB where the curve is known. What is
  * already u8 or native stays as it is. */
 static int suit_png(struct view_plan *plan)
@@ -63,8 +70,7 @@ static int suit_png(struct view_plan *plan)
 	if (rc || plan->typed || plan->native)
 		return rc;
 	rc = apply_op(plan, "straight");
-	bool curve = plan->transfer.kind == TRANSFER_LINEAR || plan->transfer.kind == TRANSFER_GAMMA;
-	return rc || !curve ? rc : apply_op(plan, "srgb");
+	return rc || !wants_srgb(plan) ? rc : apply_op(plan, "srgb");
 }
 
 int plan_suit_container(struct view_plan *plan, const struct view_extension *extension)
@@ -172,6 +178,7 @@ static int make_json(struct view_plan *plan, uint64_t data_bytes)
 	for (uint32_t i = 0; i < plan->nchannels; i++)
 		json_string(&json, NULL, plan->channels[i].name);
 	json_end_array(&json);
+	json_string(&json, "transfer", plan->transfer.kind == TRANSFER_DATA ? "data" : plan->transfer.name);
 	json_end_object(&json);
 	if (json_finish(&json, &text, &len))
 		return err_set(plan->err, -ENOMEM, "no memory to describe the view");
