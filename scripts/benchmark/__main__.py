@@ -7,11 +7,11 @@ import sys
 import tempfile
 import time
 
-from . import report, rows_image
+from . import report, rows_archive, rows_image
 from .inputs import Inputs
 from .measure import Row
 
-MEASURES = rows_image.measures()
+MEASURES = rows_image.measures() + rows_archive.measures()
 
 
 class Bench:
@@ -19,6 +19,7 @@ class Bench:
 
     def __init__(self, options):
         self.repetitions = options.repetitions or (2 if options.quick else 5)
+        self.several = min(self.repetitions, 3)  # of what takes many seconds
         self.quick, self.tiny = options.quick, options.tiny
         self.inputs = Inputs(options.work, options.tiny)
 

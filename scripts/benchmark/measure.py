@@ -58,6 +58,7 @@ class Row:
     notes: list = field(default_factory=list)
     skipped: str = ""
     more_is_better: bool = False  # bytes a second
+    against: str = ""  # the peer that the target names; else the fastest
 
     def median(self, side):
         return statistics.median(self.times[side])
@@ -69,8 +70,13 @@ class Row:
         best = max if self.more_is_better else min
         return best(self.peers(), key=self.median) if self.peers() else None
 
-    def ratio(self):
-        peer = self.fastest_peer()
+    def rival(self):
+        """Whom the table compares with."""
+        return self.against if self.against in self.times else self.fastest_peer()
+
+    def ratio(self, peer=None):
+        """To the rival; to another where it is named."""
+        peer = peer or self.rival()
         if self.skipped or peer is None or self.median(peer) == 0 or PIXFS not in self.times:
             return None
         ratio = self.median(PIXFS) / self.median(peer)
@@ -94,5 +100,5 @@ class Row:
         for name, figures in self.times.items():
             sides[name] = {"median": statistics.median(figures), "min": min(figures), "max": max(figures), "all": figures}
         return {"name": self.name, "group": self.group, "work": self.work, "kind": self.kind, "unit": self.unit, "sides": sides,
-                "fastest_peer": None if self.skipped else self.fastest_peer(), "ratio": self.ratio(), "value": self.value(),
+                "fastest_peer": None if self.skipped else self.fastest_peer(), "compared_with": None if self.skipped else self.rival(), "ratio": self.ratio(), "value": self.value(),
                 "target": self.target, "met": self.met(), "skipped": self.skipped or None, "notes": self.notes}

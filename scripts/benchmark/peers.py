@@ -59,8 +59,12 @@ def bytes_opencv(data):
     return scaled(bytes_opencv_native(data))
 
 
+def bytes_pillow_native(data):
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
 def bytes_pillow(data):
-    return scaled(np.asarray(Image.open(io.BytesIO(data))))
+    return scaled(bytes_pillow_native(data))
 
 
 def bytes_imageio(data):

@@ -39,20 +39,20 @@ def verdict(row):
 def aim(row):
     if row.target is None:
         return ""
-    target = quantity(row.target, row.unit) if row.kind == "limit" else f"{row.target:g}"
+    target = quantity(row.target, row.unit) if row.kind == "limit" else f"{row.target:.3g}"
     return f"{target} {'met' if row.met() else '**not met**'}" if row.met() is not None else target
 
 
 def table_line(row):
     if row.skipped:
         return [row.work, "-", "-", "-", f"skipped: {row.skipped}", aim(row)]
-    peer = row.fastest_peer()
+    peer = row.rival()
     ratio = "" if row.ratio() is None else f"{row.ratio():.2f}"
     return [row.work, spread(row, PIXFS), f"{peer} {spread(row, peer)}" if peer else "", ratio, verdict(row), aim(row)]
 
 
 def table(rows):
-    lines = [["work", "pixfs: median [min .. max]", "fastest peer", "ratio", "pixfs is", "target"]]
+    lines = [["work", "pixfs: median [min .. max]", "peer: the fastest, or the target's", "ratio", "pixfs is", "target"]]
     lines += [table_line(row) for row in rows]
     widths = [max(len(line[c]) for line in lines) for c in range(6)]
     text = [" | ".join(cell.ljust(width) for cell, width in zip(line, widths)) for line in lines]
@@ -74,7 +74,7 @@ def groups(rows):
 def below(rows):
     """Lines below the table: what is slower, what missed its target, other peers, notes."""
     lines = []
-    slower = [f"{row.work} ({row.ratio():.2f})" for row in rows if row.ratio() is not None and row.ratio() > 1.02]
+    slower = [f"{row.work} ({ratio:.2f})" for row in rows if (ratio := row.ratio(row.fastest_peer())) is not None and ratio > 1.02]
     lines.append("Slower than the fastest peer: " + ("; ".join(slower) if slower else "nothing") + ".")
     met = groups(rows)
     missed = [group for group, ok in met.items() if ok is False]
@@ -84,8 +84,10 @@ def below(rows):
     if left:
         lines.append(f"Not measured, or in part: {'; '.join(left)}.")
     for row in rows:
-        others = [f"{name} {quantity(row.median(name), row.unit)}" for name in row.peers() if name != row.fastest_peer()] if row.times else []
+        others = [f"{name} {quantity(row.median(name), row.unit)}" for name in row.peers() if name != row.rival()]
         told = (["others: " + ", ".join(others)] if others else []) + row.notes
+        if row.times and row.fastest_peer() != row.rival():
+            told.append(f"the fastest is {row.fastest_peer()}: ratio {row.ratio(row.fastest_peer()):.2f}")
         if told:
             lines.append(f"- {row.name}: " + "; ".join(told))
     return "\n".join(lines)

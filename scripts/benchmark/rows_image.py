@@ -90,12 +90,12 @@ def second_read(bench):
 class FreshMount:
     """A new mount for each repetition, its decoders woken up by another small file."""
 
-    def __init__(self, folder, wake):
-        self.folder, self.wake, self.mount = folder, wake, None
+    def __init__(self, folder, wake, options=""):
+        self.folder, self.wake, self.options, self.mount = folder, wake, options, None
 
     def start(self, _=0):
         self.stop()
-        self.mount = mount.pixfs(self.folder).__enter__()
+        self.mount = mount.pixfs(self.folder, self.options).__enter__()
         np.fromfile(self.mount.at(self.wake, "pixels.f32"), "<f4")
 
     def stop(self):
