@@ -7,11 +7,11 @@ import sys
 import tempfile
 import time
 
-from . import report, rows_archive, rows_image, rows_tree
+from . import report, rows_archive, rows_image, rows_scale, rows_tree
 from .inputs import Inputs
 from .measure import Row
 
-MEASURES = rows_image.measures() + rows_archive.measures() + rows_tree.measures()
+MEASURES = rows_image.measures() + rows_archive.measures() + rows_tree.measures() + rows_scale.measures()
 
 
 class Bench:
