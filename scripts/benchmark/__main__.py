@@ -7,11 +7,11 @@ import sys
 import tempfile
 import time
 
-from . import report, rows_archive, rows_image, rows_scale, rows_tree
+from . import kernels, report, rows_archive, rows_image, rows_scale, rows_tree
 from .inputs import Inputs
 from .measure import Row
 
-MEASURES = rows_image.measures() + rows_archive.measures() + rows_tree.measures() + rows_scale.measures()
+MEASURES = rows_image.measures() + rows_archive.measures() + rows_tree.measures() + rows_scale.measures() + kernels.measures()
 
 
 class Bench:
@@ -20,7 +20,7 @@ class Bench:
     def __init__(self, options):
         self.repetitions = options.repetitions or (2 if options.quick else 5)
         self.several = min(self.repetitions, 3)  # of what takes many seconds
-        self.quick, self.tiny = options.quick, options.tiny
+        self.quick, self.tiny = options.quick or options.tiny, options.tiny
         self.inputs = Inputs(options.work, options.tiny)
 
 
@@ -32,6 +32,7 @@ def parse(arguments):
     parser.add_argument("--repetitions", type=int, metavar="N", help="of each side of each row (5)")
     parser.add_argument("--quick", action="store_true", help="two repetitions, fewer files: for trying, not for figures")
     parser.add_argument("--tiny", action="store_true", help="tiny inputs: only to see that it works")
+    parser.add_argument("--check-vector", action="store_true", help="only tells whether the compiler vectorised the kernels; exit 1 where not")
     parser.add_argument("--work", default=os.path.join(tempfile.gettempdir(), "pixfs-bench"), help="where inputs are made and kept (%(default)s)")
     parser.add_argument("--json", default="build/bench.json", help="where the figures go (%(default)s)")
     return parser.parse_args(arguments)
@@ -59,6 +60,8 @@ def main():
     if options.list:
         print("\n".join(f"{name:24} {group}" for name, group, _ in MEASURES))
         return 0
+    if options.check_vector:
+        return kernels.check_vector()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that mounts end and temporary folders go
     bench = Bench(options)
     facts = report.machine()

@@ -6,11 +6,15 @@ import os
 os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
 
 import cv2
-import imageio
 import numpy as np
 import OpenImageIO as oiio
 import PIL
 from PIL import Image
+
+try:
+    import imageio
+except ImportError:
+    imageio = None  # its rows are left out
 
 Image.MAX_IMAGE_PIXELS = None
 
@@ -100,11 +104,11 @@ def exr_crop(path, x, y, width, height):
 
 
 def versions():
-    return {"OpenCV": cv2.__version__, "OpenImageIO": oiio.VERSION_STRING, "Pillow": PIL.__version__, "imageio": imageio.__version__,
-            "numpy": np.__version__}
+    return {"OpenCV": cv2.__version__, "OpenImageIO": oiio.VERSION_STRING, "Pillow": PIL.__version__,
+            "imageio": imageio.__version__ if imageio else "not installed", "numpy": np.__version__}
 
 
-PNG8 = {"Pillow": pillow, "imageio": imageio_, "OpenCV": opencv, "OpenImageIO": openimageio}
+PNG8 = {"Pillow": pillow, "OpenCV": opencv, "OpenImageIO": openimageio, **({"imageio": imageio_} if imageio else {})}
 PNG16 = {"OpenCV": opencv, "OpenImageIO": openimageio}  # Pillow, and imageio through it, cut 16-bit RGB to 8
 JPEG = PNG8
 EXR = {"OpenCV": opencv, "OpenImageIO": openimageio}

@@ -2,6 +2,7 @@
 import contextlib
 import io
 import os
+import shutil
 import tempfile
 import zipfile
 
@@ -74,8 +75,10 @@ def passes(bench, archive, count, kind, n):
         if n > 1:
             return take_turns(sides, bench.several, warm_up=False), notes
         sides.append(Side("zipfile + Pillow", through("Pillow")))
-        if kind == "f32":
+        if kind == "f32" and peers.imageio:
             sides.append(Side("zipfile + imageio", through("imageio"), most=1))
+        if not shutil.which("fuse-zip"):
+            return take_turns(sides, bench.several, warm_up=False), notes + ["fuse-zip isn't installed"]
         with fuse_zip_side(archive, job, readers) as side:
             return take_turns(sides + [side], bench.several, warm_up=False), notes
 
