@@ -9,7 +9,6 @@ import time
 
 from . import kernels, report, rows_archive, rows_image, rows_scale, rows_tree
 from .inputs import Inputs
-from .measure import Row
 
 MEASURES = rows_image.measures() + rows_archive.measures() + rows_tree.measures() + rows_scale.measures() + kernels.measures()
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from . import collections, inputs, mount, peers
+from . import datasets, inputs, mount, peers
 from .measure import PIXFS, Row, Side, take_turns
 from .readers import Readers
 from .rows_image import FreshMount, notes_on_values
@@ -23,7 +23,7 @@ def fresh_mounts_of(bench, archive):
     """A folder with the archive as data.zip, in the page cache; yields what mounts it anew."""
     with tempfile.TemporaryDirectory(prefix="archive.", dir=bench.inputs.folder) as folder:
         os.symlink(archive, os.path.join(folder, "data.zip"))
-        os.symlink(collections.wake_zip(bench.inputs), os.path.join(folder, "wake.zip"))
+        os.symlink(datasets.wake_zip(bench.inputs), os.path.join(folder, "wake.zip"))
         inputs.read_whole(archive)
         with FreshMount(folder, WAKE, "follow_symlinks") as fresh:
             yield fresh
@@ -86,7 +86,7 @@ def passes(bench, archive, count, kind, n):
 def photographs(kind, n, first_target):
     def measure(bench):
         count = 200 if bench.quick else 2000
-        archive = collections.photographs_zip(bench.inputs, count)
+        archive = datasets.photographs_zip(bench.inputs, count)
         times, notes = passes(bench, archive, count, kind, n)
         again = times.pop("again")
         peers_alone = {name: seconds for name, seconds in times.items() if name != PIXFS}
@@ -120,7 +120,7 @@ def stack_row(bench, row, archive, spec, folder, peer_name, peer_pass, check):
 
 def photographs_stack(bench):
     count = 200 if bench.quick else 2000
-    archive = collections.photographs_zip(bench.inputs, count)
+    archive = datasets.photographs_zip(bench.inputs, count)
 
     def small(data):
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -139,7 +139,7 @@ def photographs_stack(bench):
 
 
 def cifar_stack(bench):
-    archive = collections.cifar_zip(bench.inputs)
+    archive = datasets.cifar_zip(bench.inputs)
 
     def decode(data):
         return np.asarray(Image.open(io.BytesIO(data)))

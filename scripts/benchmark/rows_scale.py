@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import time
 
-from . import collections, inputs, mount
+from . import datasets, inputs, mount
 from .measure import PIXFS, Row
 from .rows_image import folder_of_copies
 from .rows_tree import quietly
@@ -23,7 +23,7 @@ def timed(action, *arguments):
 @contextlib.contextmanager
 def archive_folder(bench, n, flat):
     """A folder that holds the archive as data.zip, in the page cache."""
-    archive = collections.million_zip(bench.inputs, n, flat)
+    archive = datasets.million_zip(bench.inputs, n, flat)
     with tempfile.TemporaryDirectory(prefix="million.", dir=bench.inputs.folder) as folder:
         os.link(archive, os.path.join(folder, "data.zip"))
         inputs.read_whole(archive)

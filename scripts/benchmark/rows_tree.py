@@ -4,7 +4,7 @@ import os
 import subprocess
 
 
-from . import collections, mount
+from . import datasets, mount
 from .measure import PIXFS, Row, Side, take_turns
 
 NULL_FS = os.path.join(mount.ROOT, "build", "release", "tests", "bench", "null_fs")
@@ -59,7 +59,7 @@ def cold_times(source, null, action, repetitions, native=None):
     if native:
         sides.append(Side("the source", lambda _: action(native)))
     try:
-        return take_turns(sides, repetitions)
+        return take_turns(sides, repetitions, warm_up=False)
     finally:
         ours.close()
         floor.close()
@@ -71,7 +71,7 @@ def in_words(counts, n):
 
 def list_long(bench):
     n = 1000 if bench.quick else 100000
-    source = collections.directory(bench.inputs, n)
+    source = datasets.directory(bench.inputs, n)
 
     def action(path):
         quietly("ls", "-l", os.path.join(path, "images"))
@@ -88,7 +88,7 @@ def list_long(bench):
 def find_all(bench):
     """find enters every image's directory: what each costs."""
     n = 200 if bench.quick else 10000
-    source = collections.directory(bench.inputs, n)
+    source = datasets.directory(bench.inputs, n)
 
     def action(path):
         quietly("find", os.path.join(path, "images"))
@@ -153,7 +153,7 @@ def waited_for(counts):
 def warm(bench):
     n = 100
     total = 1000 if bench.quick else 10000
-    source = collections.directory(bench.inputs, total)
+    source = datasets.directory(bench.inputs, total)
     null = null_command(source, total)
     rows = []
     for name, action, words, target in (("stat", stat_all, "warm stat", 0), ("open", open_and_read, "warm open + read of 4 KiB", 1)):
