@@ -12,7 +12,7 @@ FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-s
 FLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wvla
 WARNINGS_C := -Wmissing-prototypes -Wstrict-prototypes
-PACKAGES := fuse3 libpng OpenEXR libjpeg libzip libdeflate zlib libexif
+PACKAGES := fuse3 libpng OpenEXR libjpeg libzip libdeflate zlib libexif libisal
 
 ifneq ($(filter-out demo test check-long fuzz lint clean,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
@@ -51,6 +51,9 @@ $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(filter-out $(BUILD)/f
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
 $(BUILD)/tests/unit/view_dump: $(BUILD)/tests/unit/view_dump.o $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
+	@echo "  LINK $@"
+	$(Q)$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(CODEC_OBJECTS)
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
 units: $(UNITS) $(BUILD)/tests/unit/view_dump
