@@ -1,15 +1,8 @@
 /* png_decode.c - from image data to samples, through libpng; its header is included here and nowhere else.
  *
- * libpng sees a datastream made for it: IHDR, PLTE where the samples are indices, IDATs, IEND. So it meets no ancillary chunk
- * and no CRC (ours are verified before, faster). There are two ways to make its IDATs:
- *
- *	quick	the image data inflated by png_inflate.c, in stored blocks (RFC 1951, 3.2.4): zlib, in which libpng spends most
- *		of its time, only copies, and libpng does what is left, the row filters
- *	plain	the image data as they are
- *
- * Every image is decoded the quick way. Where that fails, for whatever reason, it is decoded again the plain way from the first
- * row on, and what comes of that counts. So zlib decides what is damage and in which words, and costs time where something
- * is wrong.
+ * What libpng reads is made by png_stream.c. Every image is decoded the quick way. Where that fails, for whatever reason, it
+ * is decoded again the plain way from the first row on, and what comes of that counts. So zlib decides what is damage and
+ * in which words, and costs time only where something is wrong.
  *
  * Errors leave libpng by longjmp. Only rows_read() and stream_start() call setjmp; neither changes a local variable between
  * setjmp and the end of what may jump, and all memory hangs on the cursor.
@@ -22,31 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	READ_BYTES = 32 << 10,
-	ZLIB_START_BYTES = 2, /* RFC 1950: before the data, */
-	ZLIB_END_BYTES = 4,   /* and behind them the Adler-32 */
-	STORED_BYTES = 5,     /* RFC 1951: before a stored block */
-	BLOCK_BYTES = READ_BYTES - ZLIB_START_BYTES - STORED_BYTES - ZLIB_END_BYTES,
-	BOUNDS_BYTES = 12, /* what a chunk has around its data */
-	/* IHDR, PLTE, the start of the first IDAT and of a stream in it */
-	PREFIX_BYTES = 3 * BOUNDS_BYTES + PNG_IHDR_BYTES + 3 * 256 + ZLIB_START_BYTES + STORED_BYTES,
-	QUICK_MAX_BYTES = 0xf0000000, /* ISA-L counts in 32 bits, and somewhat ahead of what it hands out */
-};
-
 const char png_decoder[] = "libpng " PNG_LIBPNG_VER_STRING;
 
 struct codec_cursor {
 	const struct png_file *file;
-	struct png_idat *idat;
-	struct png_inflate *inflate; /* NULL: the plain way */
+	struct png_stream *stream;
 	png_structp png;
 	png_infop info;
-	uint8_t small[PREFIX_BYTES]; /* chunk bounds of the stream that libpng reads */
-	size_t small_at, small_end;
-	uint64_t left_bytes;  /* image data, packed or inflated, not yet in a chunk of that stream */
-	uint32_t chunk_bytes; /* of these, left in the chunk under way */
-	bool data_check;      /* zlib: the Adler-32 over the image data is wrong */
+	bool data_check; /* zlib: the Adler-32 over the image data is wrong */
 	unsigned npasses, pass;
 	uint32_t row;     /* next row of the pass */
 	size_t row_bytes; /* of decoded samples */
@@ -60,129 +36,12 @@ static size_t row_bytes(const struct png_file *file)
 	return (size_t)file->width * part->nplanes * sample_size_bytes((enum sample_type)part->planes[0].type);
 }
 
-/* ---- the stream that libpng reads ---- */
-
-static void put_bytes(struct codec_cursor *cursor, const void *data, size_t len_bytes)
-{
-	memcpy(cursor->small + cursor->small_end, data, len_bytes);
-	cursor->small_end += len_bytes;
-}
-
-static void put_chunk_start(struct codec_cursor *cursor, uint32_t len_bytes, const char *type)
-{
-	uint8_t start[8];
-	png_put32(start, len_bytes);
-	memcpy(start + 4, type, 4);
-	put_bytes(cursor, start, sizeof start);
-}
-
-static void put_crc(struct codec_cursor *cursor)
-{
-	put_bytes(cursor, "\0\0\0\0", 4); /* nobody looks at it */
-}
-
-static void put_prefix(struct codec_cursor *cursor)
-{
-	const struct png_file *file = cursor->file;
-	const struct codec_part *part = file->image.header.parts;
-	uint8_t ihdr[PNG_IHDR_BYTES] = {0};
-	png_put32(ihdr, file->width);
-	png_put32(ihdr + 4, file->height);
-	ihdr[8] = file->depth;
-	ihdr[9] = file->color_type;
-	ihdr[12] = file->interlaced;
-	put_chunk_start(cursor, sizeof ihdr, "IHDR");
-	put_bytes(cursor, ihdr, sizeof ihdr);
-	put_crc(cursor);
-	if (file->color_type != PNG_PALETTE)
-		return;
-	uint32_t npalette = part->npalette < 1u << file->depth ? part->npalette : 1u << file->depth;
-	put_chunk_start(cursor, npalette * 3, "PLTE");
-	for (uint32_t i = 0; i < npalette; i++)
-		put_bytes(cursor, part->palette[i], 3);
-	put_crc(cursor);
-}
-
-/* The bounds of chunks that hold the image data as they are. */
-static void put_plain_bounds(struct codec_cursor *cursor)
-{
-	cursor->chunk_bytes = cursor->left_bytes > INT32_MAX ? INT32_MAX : (uint32_t)cursor->left_bytes;
-	put_chunk_start(cursor, cursor->chunk_bytes, cursor->chunk_bytes ? "IDAT" : "IEND");
-}
-
-/* The bounds of chunks that hold one stored block each: RFC 1950, 2.2 and RFC 1951, 3.2.4. */
-static void put_stored_bounds(struct codec_cursor *cursor, bool first)
-{
-	static const uint8_t start[ZLIB_START_BYTES] = {0x78, 0x01};
-	uint32_t n = cursor->left_bytes > BLOCK_BYTES ? BLOCK_BYTES : (uint32_t)cursor->left_bytes;
-	bool last = n == cursor->left_bytes;
-	cursor->chunk_bytes = n;
-	if (!n) {
-		put_chunk_start(cursor, 0, "IEND");
-		return;
-	}
-	put_chunk_start(cursor, n + STORED_BYTES + (first ? (uint32_t)ZLIB_START_BYTES : 0) + (last ? (uint32_t)ZLIB_END_BYTES : 0),
-			"IDAT");
-	if (first)
-		put_bytes(cursor, start, sizeof start);
-	const uint8_t block[STORED_BYTES] = {last, (uint8_t)n, (uint8_t)(n >> 8), (uint8_t)~n, (uint8_t)(~n >> 8)};
-	put_bytes(cursor, block, sizeof block);
-}
-
-/* The next bounds: the end of the chunk under way, the start of the next one. */
-static void put_bounds(struct codec_cursor *cursor, bool first)
-{
-	cursor->small_at = 0;
-	if (!first) {
-		cursor->small_end = 0;
-		if (cursor->inflate && !cursor->left_bytes)
-			put_bytes(cursor, "\0\0\0\0", ZLIB_END_BYTES); /* nor at this */
-		put_crc(cursor);
-	}
-	if (cursor->inflate)
-		put_stored_bounds(cursor, first);
-	else
-		put_plain_bounds(cursor);
-	cursor->left_bytes -= cursor->chunk_bytes;
-}
-
-static int feed_data(struct codec_cursor *cursor, uint8_t *dst, uint32_t len_bytes)
-{
-	if (!cursor->inflate)
-		return png_idat_read(cursor->idat, dst, len_bytes, &cursor->err);
-	if (!png_inflate_read(cursor->inflate, dst, len_bytes))
-		return err_set(&cursor->err, -EIO, "the image data are not what they should be");
-	return 0;
-}
-
-static int feed(struct codec_cursor *cursor, uint8_t *dst, size_t len_bytes)
-{
-	while (len_bytes) {
-		size_t n = cursor->small_end - cursor->small_at;
-		if (n) {
-			n = n < len_bytes ? n : len_bytes;
-			memcpy(dst, cursor->small + cursor->small_at, n);
-			cursor->small_at += n;
-		} else if (cursor->chunk_bytes) {
-			n = cursor->chunk_bytes < len_bytes ? cursor->chunk_bytes : len_bytes;
-			int rc = feed_data(cursor, dst, (uint32_t)n);
-			if (rc)
-				return rc;
-			cursor->chunk_bytes -= (uint32_t)n;
-		} else {
-			put_bounds(cursor, false);
-		}
-		dst += n;
-		len_bytes -= n;
-	}
-	return 0;
-}
-
 /* ---- libpng's callbacks ---- */
 
 static void on_read(png_structp png, png_bytep dst, size_t len_bytes)
 {
-	if (feed(png_get_io_ptr(png), dst, len_bytes))
+	struct codec_cursor *cursor = png_get_io_ptr(png);
+	if (png_stream_read(cursor->stream, dst, len_bytes, &cursor->err))
 		png_error(png, "read");
 }
 
@@ -248,10 +107,8 @@ static int rows_read(struct codec_cursor *cursor, uint8_t *dst, size_t stride_by
 /* After the last row: what the rest of the stream says about what was read. */
 static int rows_finish(struct codec_cursor *cursor)
 {
-	if (cursor->inflate && !png_inflate_finish(cursor->inflate))
-		return err_set(&cursor->err, -EIO, "the image data don't end well");
-	int rc = png_idat_finish(cursor->idat, &cursor->err);
-	if (!rc && cursor->data_check && !cursor->inflate)
+	int rc = png_stream_finish(cursor->stream, &cursor->err);
+	if (!rc && cursor->data_check && !png_stream_is_quick(cursor->stream))
 		rc = err_set(&cursor->err, -EIO, "the checksum (Adler-32) of the image data is wrong");
 	return rc;
 }
@@ -275,8 +132,8 @@ static void stream_settings(struct codec_cursor *cursor)
 	png_set_sig_bytes(cursor->png, PNG_SIGNATURE_BYTES);
 	png_set_user_limits(cursor->png, INT32_MAX, INT32_MAX); /* ours were enforced by open */
 	png_set_crc_action(cursor->png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
-	png_set_compression_buffer_size(cursor->png, READ_BYTES);
-	if (cursor->inflate)
+	png_set_compression_buffer_size(cursor->png, PNG_READ_BYTES);
+	if (png_stream_is_quick(cursor->stream))
 		png_set_option(cursor->png, PNG_IGNORE_ADLER32, PNG_OPTION_ON); /* ISA-L has verified it */
 	/* Some encoders declare a smaller window than they use; the data says the same with the largest one. */
 	png_set_option(cursor->png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
@@ -310,12 +167,7 @@ static int cursor_open(const struct png_file *file, bool quick, struct codec_cur
 		return err_set(err, -ENOMEM, "no memory for a PNG decoder");
 	cursor->file = file;
 	cursor->row_bytes = row_bytes(file);
-	int rc = png_idat_open(file, &cursor->idat, &cursor->err);
-	if (!rc && quick && png_inflate_bytes(file) <= QUICK_MAX_BYTES)
-		cursor->inflate = png_inflate_open(file, cursor->idat);
-	cursor->left_bytes = cursor->inflate ? png_inflate_bytes(file) : file->idat_bytes;
-	put_prefix(cursor);
-	put_bounds(cursor, true);
+	int rc = png_stream_open(file, quick, &cursor->stream, &cursor->err);
 	if (!rc)
 		rc = stream_start(cursor);
 	if (rc) {
@@ -333,8 +185,7 @@ void png_cursor_free(struct codec_cursor *cursor)
 		return;
 	if (cursor->png)
 		png_destroy_read_struct(&cursor->png, &cursor->info, NULL);
-	png_inflate_free(cursor->inflate);
-	png_idat_free(cursor->idat);
+	png_stream_free(cursor->stream);
 	free(cursor);
 }
 
@@ -413,7 +264,7 @@ static int decode_band(const struct png_file *file, struct codec_cursor **cursor
 	if (!*cursor_at || (*cursor_at)->row != row || (*cursor_at)->err.code)
 		return err_set(err, -EINVAL, "rows of a PNG are decoded in their order");
 	rc = band_read(*cursor_at, row_end, dst);
-	if (rc && (*cursor_at)->inflate) {
+	if (rc && png_stream_is_quick((*cursor_at)->stream)) {
 		rc = cursor_replace(cursor_at, row, err);
 		if (!rc)
 			rc = band_read(*cursor_at, row_end, dst);

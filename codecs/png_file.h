@@ -7,7 +7,8 @@
  *	png_text.c    text chunks and what is compressed in ancillary chunks
  *	png_idat.c    the image data as one stream of bytes
  *	png_inflate.c the same inflated, where all is well
- *	png_decode.c  libpng: image data -> samples
+ *	png_stream.c  the datastream made of it for libpng
+ *	png_decode.c  libpng: datastream -> samples
  *
  * "PNG" in comments is the PNG Specification (Third Edition), W3C 2025, with its section numbers.
  */
@@ -22,7 +23,7 @@
 
 enum { PNG_GRAY = 0, PNG_RGB = 2, PNG_PALETTE = 3, PNG_GRAY_ALPHA = 4, PNG_RGB_ALPHA = 6 }; /* PNG 11.2.1, colour types */
 
-enum { PNG_SIGNATURE_BYTES = 8, PNG_IHDR_BYTES = 13, PNG_PIECE_BYTES = 64 << 10 };
+enum { PNG_SIGNATURE_BYTES = 8, PNG_IHDR_BYTES = 13, PNG_PIECE_BYTES = 64 << 10, PNG_READ_BYTES = 32 << 10 };
 
 struct png_file {
 	struct codec_image image; /* first */
@@ -180,6 +181,20 @@ void png_inflate_free(struct png_inflate *inflate); /* NULL is fine */
 bool png_inflate_read(struct png_inflate *inflate, uint8_t *dst, uint32_t len_bytes);
 /* After the last byte: whether the stream ends here and its Adler-32 is right. */
 bool png_inflate_finish(struct png_inflate *inflate);
+
+/* ---- png_stream.c ---- */
+
+struct png_stream;
+
+/* quick: by png_inflate.c, where it can (is_quick tells). The file outlives the stream. */
+int png_stream_open(const struct png_file *file, bool quick, struct png_stream **ret_stream, struct err *err);
+void png_stream_free(struct png_stream *stream); /* NULL is fine */
+bool png_stream_is_quick(const struct png_stream *stream);
+/* The next len_bytes of the datastream behind the signature, in pieces of up to PNG_READ_BYTES at best. 0, or what is wrong with
+ * the file; -EIO of a quick stream only says that it can't go on. */
+int png_stream_read(struct png_stream *stream, uint8_t *dst, size_t len_bytes, struct err *err);
+/* After the last row: reads what is left of the image data and runs the CRCs; a quick stream also verifies the Adler-32. */
+int png_stream_finish(struct png_stream *stream, struct err *err);
 
 /* ---- png_decode.c ---- */
 
