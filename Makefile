@@ -12,7 +12,7 @@ FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-s
 FLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wvla
 WARNINGS_C := -Wmissing-prototypes -Wstrict-prototypes
-PACKAGES := fuse3 libpng OpenEXR libjpeg libzip libdeflate zlib libexif lcms2
+PACKAGES := fuse3 libpng OpenEXR libjpeg libzip libdeflate zlib libexif lcms2 libisal
 
 ifneq ($(filter-out demo test bench check-long fuzz lint clean,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
