@@ -10,13 +10,14 @@
 
 #include "status.h"
 
-enum { MAP_BYTES = 128 << 10, WAIT_MS = 100, FIRST_BUCKETS = 1024 };
+enum { MAP_BYTES = 128 << 10, WAIT_MS = 100, FIRST_BUCKETS = 1024, NSIGNALS = 16 };
 
 struct chunk {
 	struct cache_group *group;
 	struct chunk_key key;
 	enum cache_state state; /* FILLING, READY or FAILED */
 	unsigned pins;
+	unsigned waiters;
 	bool doomed; /* failed for want of memory: forgotten with the last pin, so that it can be tried again */
 	struct chunk *bucket_next;
 	struct chunk *group_next, **group_link;
@@ -28,7 +29,7 @@ struct chunk {
 
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* some chunk left FILLING */
+	pthread_cond_t changed[NSIGNALS]; /* a chunk left FILLING: signal_of() it, so that few are woken for nothing */
 	struct chunk **buckets;
 	size_t nbuckets, nchunks;
 	struct chunk *newest, *oldest;
@@ -40,7 +41,8 @@ int cache_start(uint64_t budget_bytes)
 	pthread_condattr_t attributes;
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&cache.changed, &attributes);
+	for (unsigned i = 0; i < NSIGNALS; i++)
+		pthread_cond_init(&cache.changed[i], &attributes);
 	pthread_condattr_destroy(&attributes);
 	cache.budget_bytes = budget_bytes;
 	cache.nbuckets = FIRST_BUCKETS;
@@ -52,7 +54,8 @@ void cache_stop(void)
 {
 	free(cache.buckets);
 	cache.buckets = NULL;
-	pthread_cond_destroy(&cache.changed);
+	for (unsigned i = 0; i < NSIGNALS; i++)
+		pthread_cond_destroy(&cache.changed[i]);
 }
 
 /* ---- the table ---- */
@@ -239,19 +242,33 @@ enum cache_state cache_begin(struct cache_group *group, struct chunk_key key, st
 	return state;
 }
 
+static pthread_cond_t *signal_of(const struct chunk *chunk)
+{
+	return &cache.changed[((chunk->key.cx + chunk->key.cy) ^ (uintptr_t)chunk->group >> 6) % NSIGNALS];
+}
+
+/* Sleeps until the chunk left FILLING, for WAIT_MS at most. Lock held. */
+static void sleep_for(struct chunk *chunk)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += WAIT_MS * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	chunk->waiters++;
+	pthread_cond_timedwait(signal_of(chunk), &cache.lock, &until);
+	chunk->waiters--;
+}
+
 int cache_wait(struct chunk *chunk, bool (*give_up)(void *context), void *context, struct err *err)
 {
 	int rc = 0;
 	pthread_mutex_lock(&cache.lock);
 	while (chunk->state == CACHE_FILLING && rc == 0) {
-		struct timespec until;
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += WAIT_MS * 1000000;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_nsec -= 1000000000;
-			until.tv_sec++;
-		}
-		if (pthread_cond_timedwait(&cache.changed, &cache.lock, &until) == ETIMEDOUT && give_up && give_up(context))
+		sleep_for(chunk);
+		if (chunk->state == CACHE_FILLING && give_up && give_up(context))
 			rc = err_set(err, -EINTR, "the reader gave up");
 	}
 	if (chunk->state == CACHE_FAILED)
@@ -322,14 +339,22 @@ void cache_release(void *data, size_t len_bytes)
 	data_free(data, len_bytes);
 }
 
+/* Lock held: the chunk is filled, or won't be; gives the lock back. */
+static void leave_filling_unlock(struct chunk *chunk, enum cache_state state)
+{
+	pthread_cond_t *signal = chunk->waiters ? signal_of(chunk) : NULL;
+	chunk->state = state;
+	pthread_mutex_unlock(&cache.lock);
+	if (signal)
+		pthread_cond_broadcast(signal);
+}
+
 void cache_finish(struct chunk *chunk, void *data, size_t len_bytes)
 {
 	pthread_mutex_lock(&cache.lock);
 	chunk->data = data;
 	chunk->len_bytes = len_bytes;
-	chunk->state = CACHE_READY;
-	pthread_cond_broadcast(&cache.changed);
-	pthread_mutex_unlock(&cache.lock);
+	leave_filling_unlock(chunk, CACHE_READY);
 }
 
 /* What may be otherwise the next time is not remembered. */
@@ -346,7 +371,5 @@ void cache_fail(struct chunk *chunk, const struct err *err)
 	pthread_mutex_lock(&cache.lock);
 	chunk->err = copy;
 	chunk->doomed = !copy || is_passing(err->code);
-	chunk->state = CACHE_FAILED;
-	pthread_cond_broadcast(&cache.changed);
-	pthread_mutex_unlock(&cache.lock);
+	leave_filling_unlock(chunk, CACHE_FAILED);
 }
