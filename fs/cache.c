@@ -5,12 +5,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
+#include "memory.h"
 #include "status.h"
 
-enum { MAP_BYTES = 128 << 10, WAIT_MS = 100, FIRST_BUCKETS = 1024, NSIGNALS = 16 };
+enum { WAIT_MS = 100, FIRST_BUCKETS = 1024, NSIGNALS = 16 };
 
 struct chunk {
 	struct cache_group *group;
@@ -135,14 +135,6 @@ static void list_remove(struct chunk *chunk)
 	*(chunk->older ? &chunk->older->newer : &cache.oldest) = chunk->newer;
 }
 
-static void data_free(void *data, size_t len_bytes)
-{
-	if (len_bytes >= MAP_BYTES)
-		munmap(data, len_bytes);
-	else
-		free(data);
-}
-
 static void charge(size_t len_bytes)
 {
 	cache.used_bytes += len_bytes;
@@ -165,10 +157,8 @@ static void chunk_free(struct chunk *chunk)
 	*chunk->group_link = chunk->group_next;
 	if (chunk->group_next)
 		chunk->group_next->group_link = chunk->group_link;
-	if (chunk->data) {
-		discharge(chunk->len_bytes);
-		data_free(chunk->data, chunk->len_bytes);
-	}
+	if (chunk->data)
+		discharge(memory_free(chunk->data, chunk->len_bytes));
 	free(chunk->err);
 	free(chunk);
 	cache.nchunks--;
@@ -311,32 +301,23 @@ void cache_reserve(int64_t change_bytes)
 
 void *cache_alloc(size_t len_bytes)
 {
+	size_t charged_bytes;
 	pthread_mutex_lock(&cache.lock);
 	shrink(len_bytes);
-	charge(len_bytes);
+	void *data = memory_alloc(len_bytes, &charged_bytes);
+	if (data) {
+		charge(charged_bytes);
+		shrink(0);
+	}
 	pthread_mutex_unlock(&cache.lock);
-	void *data;
-	if (len_bytes >= MAP_BYTES) {
-		data = mmap(NULL, len_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (data == MAP_FAILED)
-			data = NULL;
-	} else {
-		data = aligned_alloc(64, (len_bytes + 63) / 64 * 64);
-	}
-	if (!data) {
-		pthread_mutex_lock(&cache.lock);
-		discharge(len_bytes);
-		pthread_mutex_unlock(&cache.lock);
-	}
 	return data;
 }
 
 void cache_release(void *data, size_t len_bytes)
 {
 	pthread_mutex_lock(&cache.lock);
-	discharge(len_bytes);
+	discharge(memory_free(data, len_bytes));
 	pthread_mutex_unlock(&cache.lock);
-	data_free(data, len_bytes);
 }
 
 /* Lock held: the chunk is filled, or won't be; gives the lock back. */

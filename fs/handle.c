@@ -103,6 +103,7 @@ static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, ui
 	const struct picture *picture = &handle->target.picture;
 	image_reader_init(&reader, handle->target.image, picture->part_index, picture->level);
 	reader.pattern = &handle->pattern;
+	image_pattern_note(reader.pattern, offset, len_bytes);
 	reader.give_up = give_up;
 	reader.give_up_context = give_up_context;
 	int rc = view_read(handle->view, offset, len_bytes, dst, &reader.source, err);

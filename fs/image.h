@@ -55,12 +55,17 @@ int image_error(struct image *image, struct err *err);
 /* Decodes every chunk of every part and level: 0 or the first error. */
 int image_decode_all(struct image *image, struct err *err);
 
-/* How the chunks of one open array were asked for so far; embedded in its handle, shared by its concurrent reads. */
+/* How one open array was read so far; embedded in its handle, shared by its concurrent reads. Set the lock up, the rest is 0. */
 struct image_pattern {
 	pthread_mutex_t lock;
+	uint64_t next_offset; /* of a read that goes on where the last one ended */
+	unsigned streak;      /* reads in a row that did, more or less: several may be under way at once */
 	uint32_t first_cy, last_cy;
-	int run; /* reads in a row that went on downwards (positive) or upwards (negative) */
+	int run;        /* reads in a row that went on to chunk rows further down (positive) or up (negative) */
+	uint32_t ahead; /* chunk rows, counted in the direction of the reads, that were started: those below this number */
 };
+/* A read of the array begins; before its reader is made. */
+void image_pattern_note(struct image_pattern *pattern, uint64_t offset, size_t len_bytes);
 
 /* A view_source over a (part, level) for one read. The image must be in use. */
 struct image_reader {

@@ -119,7 +119,8 @@ int pool_start(unsigned nthreads)
 	pool.stopping = false;
 	unsigned wanted = nthreads < MAX_THREADS ? nthreads : MAX_THREADS;
 	for (pool.nthreads = 0; pool.nthreads < wanted + LATE_THREADS; pool.nthreads++) {
-		int rc = pthread_create(&pool.threads[pool.nthreads], NULL, pool.nthreads < wanted ? regular_main : late_main, NULL);
+		int rc =
+			pthread_create(&pool.threads[pool.nthreads], NULL, pool.nthreads < wanted ? regular_main : late_main, NULL);
 		if (rc && pool.nthreads == 0)
 			return -rc;
 		if (rc)
