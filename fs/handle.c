@@ -6,7 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "status.h"
+
+enum {
+	EARLY_PIECE_BYTES = 256 << 10,
+	/* Of more the pages have left the processor's caches before they are read: then a read that makes them just before is
+	 * cheaper. Measured: at 2, 12 and 36 MB all processor time is 14, 13 and 5 % less, at 113 MB 10 % more. */
+	EARLY_MOST_BYTES = 32 << 20,
+};
 
 static struct handle *handle_new(enum handle_kind kind, uint64_t size_bytes, struct err *err)
 {
@@ -20,25 +28,6 @@ static struct handle *handle_new(enum handle_kind kind, uint64_t size_bytes, str
 	handle->keep_cache = true;
 	handle->fd = -1;
 	return handle;
-}
-
-int handle_open_array(struct target *target, struct view *view, struct handle **ret_handle, struct err *err)
-{
-	int rc = image_use(target->image, err);
-	struct handle *handle = rc ? NULL : handle_new(HANDLE_ARRAY, view_info(view)->nbytes, err);
-	if (!handle) {
-		if (rc == 0)
-			image_unuse(target->image);
-		view_free(view);
-		target_close(target);
-		return rc ? rc : -ENOMEM;
-	}
-	handle->target = *target;
-	handle->view = view;
-	pthread_mutex_init(&handle->pattern.lock, NULL);
-	status_add(&status.array_opens, 1);
-	*ret_handle = handle;
-	return 0;
 }
 
 int handle_open_text(char *text, size_t len_bytes, bool changing, struct handle **ret_handle, struct err *err)
@@ -79,12 +68,9 @@ int handle_open_host(int fd, bool keep_cache, struct handle **ret_handle, struct
 	return 0;
 }
 
-void handle_close(struct handle *handle)
+static void handle_free(struct handle *handle)
 {
-	if (!handle)
-		return;
 	if (handle->kind == HANDLE_ARRAY) {
-		image_unuse(handle->target.image);
 		target_close(&handle->target);
 		pthread_mutex_destroy(&handle->pattern.lock);
 	}
@@ -94,6 +80,14 @@ void handle_close(struct handle *handle)
 	if (handle->fd >= 0)
 		close(handle->fd);
 	free(handle);
+}
+
+void handle_close(struct handle *handle)
+{
+	if (handle && handle->kind == HANDLE_ARRAY)
+		image_unuse(handle->target.image);
+	if (handle)
+		handle_free(handle);
 }
 
 static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, uint64_t offset, bool (*give_up)(void *context),
@@ -138,4 +132,57 @@ ssize_t handle_read(struct handle *handle, void *dst, size_t len_bytes, uint64_t
 		return bytes_read(handle->bytes, dst, len_bytes, offset, err);
 	memcpy(dst, handle->text + offset, len_bytes);
 	return (ssize_t)len_bytes;
+}
+
+/* ---- arrays ahead of their reads ---- */
+
+struct early {
+	struct handle *handle;
+	const struct handle_pages *pages;
+};
+
+/* Reads the whole array, piece by piece as it is decoded, into the pages. What fails here fails again in who waits for it. */
+static void store_early(void *context)
+{
+	const struct early *early = context;
+	struct handle *handle = early->handle;
+	struct err ignored = ERR_NONE;
+	char *piece = malloc(EARLY_PIECE_BYTES);
+	ssize_t got = piece ? 1 : 0;
+	for (uint64_t offset = 0; got > 0; offset += (uint64_t)got) {
+		got = handle_read(handle, piece, EARLY_PIECE_BYTES, offset, NULL, NULL, &ignored);
+		if (got > 0 && early->pages->store(early->pages->context, offset, piece, (size_t)got) != 0)
+			break;
+	}
+	free(piece);
+}
+
+static bool may_store_early(const struct handle *handle)
+{
+	const struct picture *picture = &handle->target.picture;
+	return handle->size_bytes <= EARLY_MOST_BYTES &&
+	       image_level_fits(handle->target.image, picture->part_index, picture->level);
+}
+
+int handle_open_array(struct target *target, struct view *view, const struct handle_pages *pages, struct handle **ret_handle,
+		      struct err *err)
+{
+	struct handle *handle = handle_new(HANDLE_ARRAY, view_info(view)->nbytes, err);
+	if (!handle) {
+		view_free(view);
+		target_close(target);
+		return -ENOMEM;
+	}
+	handle->target = *target;
+	handle->view = view;
+	pthread_mutex_init(&handle->pattern.lock, NULL);
+	struct early early = {handle, pages};
+	int rc = image_use(target->image, pages && may_store_early(handle) ? store_early : NULL, &early, err);
+	if (rc) {
+		handle_free(handle);
+		return rc;
+	}
+	status_add(&status.array_opens, 1);
+	*ret_handle = handle;
+	return 0;
 }

@@ -25,8 +25,17 @@ struct handle {
 	int fd;                       /* HOST */
 };
 
+/* Where an array's bytes can be put ahead of any read. 0, or a negative errno: no more of them are wanted. */
+struct handle_pages {
+	int (*store)(void *context, uint64_t offset, const void *data, size_t len_bytes);
+	void *context;
+};
+
 /* Each makes an open handle or fails with words; what is given is taken over in both cases. */
-int handle_open_array(struct target *target, struct view *view, struct handle **ret_handle, struct err *err);
+/* pages (may be NULL): where opening has to decode the whole image, the array is made and put there meanwhile, and the
+ * processors that the decode leaves idle do what the reads would do after it. */
+int handle_open_array(struct target *target, struct view *view, const struct handle_pages *pages, struct handle **ret_handle,
+		      struct err *err);
 int handle_open_text(char *text, size_t len_bytes, bool changing, struct handle **ret_handle, struct err *err);
 int handle_open_bytes(struct bytes *bytes, struct handle **ret_handle, struct err *err);
 int handle_open_host(int fd, bool keep_cache, struct handle **ret_handle, struct err *err);

@@ -330,7 +330,15 @@ int image_decode_all(struct image *image, struct err *err)
 	return rc;
 }
 
-static int run_checks(struct image *image, struct err *err)
+bool image_level_fits(const struct image *image, uint32_t part, uint32_t level)
+{
+	const struct codec_level *l = &image_header(image)->parts[part].levels[level];
+	struct codec_chunk_layout layout;
+	codec_chunk_layout(&image_header(image)->parts[part], level, 0, 0, &layout, NULL);
+	return layout.len_bytes <= config.cache_bytes / 4 / l->nchunks_x / l->nchunks_y;
+}
+
+static int run_checks(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err)
 {
 	const struct codec *codec = image_codec(image);
 	int before = status_set_checking(1);
@@ -338,13 +346,15 @@ static int run_checks(struct image *image, struct err *err)
 	if (rc == 0 && codec->check)
 		rc = codec->check(image->codec_image, err);
 	status_set_checking(before);
-	if (rc == 0 && (config.verify == VERIFY_FULL || !codec->check))
-		rc = image_decode_all(image, err);
-	return rc;
+	if (rc || (config.verify != VERIFY_FULL && codec->check))
+		return rc;
+	if (meanwhile)
+		meanwhile(context);
+	return image_decode_all(image, err);
 }
 
 /* Runs the checks once; everyone else waits for their end. */
-static int image_check(struct image *image, struct err *err)
+static int image_check(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err)
 {
 	pthread_mutex_lock(&image->lock);
 	while (image->check_state == CHECK_RUNNING)
@@ -355,7 +365,7 @@ static int image_check(struct image *image, struct err *err)
 	pthread_mutex_unlock(&image->lock);
 	if (!mine)
 		return 0;
-	int rc = run_checks(image, err);
+	int rc = run_checks(image, meanwhile, context, err);
 	if (rc)
 		image_damaged(image, err, "check");
 	pthread_mutex_lock(&image->lock);
@@ -365,12 +375,12 @@ static int image_check(struct image *image, struct err *err)
 	return rc;
 }
 
-int image_use(struct image *image, struct err *err)
+int image_use(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err)
 {
 	pthread_mutex_lock(&image->lock);
 	image->nusers++;
 	pthread_mutex_unlock(&image->lock);
-	int rc = config.verify == VERIFY_OFF ? 0 : image_check(image, err);
+	int rc = config.verify == VERIFY_OFF ? 0 : image_check(image, meanwhile, context, err);
 	if (rc == 0 && config.verify != VERIFY_OFF)
 		rc = image_error(image, err);
 	if (rc)

@@ -45,12 +45,16 @@ const struct pictures *image_pictures(const struct image *image);
 int image_spec_bytes(const struct image_spec *spec, struct bytes **ret_bytes, struct err *err);
 
 /* For as long as an array of the image is open. Opening makes the checks that verify= asks for, once for each image, and
- * fails with what they, or an earlier decode, found. */
-int image_use(struct image *image, struct err *err);
+ * fails with what they, or an earlier decode, found. Where they decode the whole image, meanwhile(context) (may be NULL) is
+ * called on this thread when all else was right: the image can be read already, and each read waits for the decode. */
+int image_use(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err);
 void image_unuse(struct image *image);
 
 /* The first damage that checking or decoding found: its code with words, or 0. */
 int image_error(struct image *image, struct err *err);
+
+/* Whether all samples of a (part, level) can be kept at once, with room for others. */
+bool image_level_fits(const struct image *image, uint32_t part, uint32_t level);
 
 /* Decodes every chunk of every part and level: 0 or the first error. */
 int image_decode_all(struct image *image, struct err *err);

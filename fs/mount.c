@@ -325,6 +325,7 @@ static enum exit_code run_session(struct fuse_session *session, const struct mou
 	}
 	status_set_log(write_log);
 	ops_set_ready(answer);
+	ops_set_session(session);
 	rc = serve(session);
 	return rc < 0 ? EXIT_DAMAGED : EXIT_OK;
 }

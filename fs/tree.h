@@ -26,8 +26,8 @@ bool tree_is_constant(struct place place);
 /* The target of a NODE_LINK, NUL-terminated. 0, or a negative errno. */
 int tree_readlink(struct place place, char *ret_target, size_t size_bytes, struct err *err);
 
-/* Opens a file for reading. */
-int tree_open(struct place place, struct handle **ret_handle, struct err *err);
+/* Opens a file for reading. pages: see handle.h, may be NULL. */
+int tree_open(struct place place, const struct handle_pages *pages, struct handle **ret_handle, struct err *err);
 
 struct listing;
 struct listing_entry {

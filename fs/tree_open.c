@@ -41,7 +41,7 @@ static int open_bytes(struct node *node, struct handle **ret_handle, struct err 
 	return handle_open_bytes(bytes, ret_handle, err);
 }
 
-static int open_view(struct place place, struct handle **ret_handle, struct err *err)
+static int open_view(struct place place, const struct handle_pages *pages, struct handle **ret_handle, struct err *err)
 {
 	struct target target;
 	struct view *view;
@@ -57,7 +57,7 @@ static int open_view(struct place place, struct handle **ret_handle, struct err 
 		target_close(&target);
 		return err_set(err, -EOPNOTSUPP, "%s", unsupported);
 	}
-	return handle_open_array(&target, view, ret_handle, err);
+	return handle_open_array(&target, view, pages, ret_handle, err);
 }
 
 static int open_text(struct place place, const struct row *row, struct handle **ret_handle, struct err *err)
@@ -106,7 +106,7 @@ static int open_host(struct node *node, struct handle **ret_handle, struct err *
 	return handle_open_host(fd, config.immutable || unchanged, ret_handle, err);
 }
 
-int tree_open(struct place place, struct handle **ret_handle, struct err *err)
+int tree_open(struct place place, const struct handle_pages *pages, struct handle **ret_handle, struct err *err)
 {
 	struct node *node = place.node;
 	if (tree_is_folder(place))
@@ -122,6 +122,6 @@ int tree_open(struct place place, struct handle **ret_handle, struct err *err)
 	if (place.row == ROW_SOURCE || (!row && node->in_archive && node->kind != NODE_ARRAY))
 		return open_bytes(node, ret_handle, err);
 	if (row || node->kind == NODE_ARRAY)
-		return open_view(place, ret_handle, err);
+		return open_view(place, pages, ret_handle, err);
 	return open_host(node, ret_handle, err);
 }
