@@ -342,7 +342,7 @@ static int run_checks(struct image *image, void (*meanwhile)(void *context), voi
 {
 	const struct codec *codec = image_codec(image);
 	int before = status_set_checking(1);
-	int rc = image->archive ? archive_entry_check(image->archive, image->entry, err) : 0;
+	int rc = image->archive ? archive_bytes_check(image->archive, image->entry, image->codec_image->bytes, err) : 0;
 	if (rc == 0 && codec->check)
 		rc = codec->check(image->codec_image, err);
 	status_set_checking(before);

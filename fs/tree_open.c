@@ -28,7 +28,7 @@ static int open_bytes(struct node *node, struct handle **ret_handle, struct err 
 	if (rc == 0 && config.verify == VERIFY_OPEN)
 		wanted = bytes->size_bytes <= MAX_CHECKED_AT_OPEN;
 	if (rc == 0 && wanted && spec->image.archive && !atomic_load(&node->checked)) {
-		rc = archive_entry_check(spec->image.archive, spec->image.entry, err);
+		rc = archive_bytes_check(spec->image.archive, spec->image.entry, bytes, err);
 		atomic_store(&node->checked, rc == 0);
 	}
 	if (rc && rc != -ENOMEM)
