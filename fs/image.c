@@ -13,7 +13,7 @@
 #include "fill.h"
 #include "status.h"
 
-enum { NBUCKETS = 1 << 14 };
+enum { NBUCKETS = 1 << 14, TINY_BYTES = 64 << 10 };
 
 static struct {
 	pthread_mutex_t lock;
@@ -338,6 +338,18 @@ bool image_level_fits(const struct image *image, uint32_t part, uint32_t level)
 	return layout.len_bytes <= config.cache_bytes / 4 / l->nchunks_x / l->nchunks_y;
 }
 
+/* So little that a read for it alone would cost more than to decode it: one chunk and nothing else. */
+static bool is_tiny(const struct image *image)
+{
+	const struct codec_header *header = image_header(image);
+	const struct codec_part *part = &header->parts[0];
+	struct codec_chunk_layout layout;
+	if (header->nparts != 1 || part->nlevels != 1 || part->unsupported)
+		return false;
+	codec_chunk_layout(part, 0, 0, 0, &layout, NULL);
+	return part->levels[0].nchunks_x == 1 && part->levels[0].nchunks_y == 1 && layout.len_bytes <= TINY_BYTES;
+}
+
 static int run_checks(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err)
 {
 	const struct codec *codec = image_codec(image);
@@ -346,11 +358,10 @@ static int run_checks(struct image *image, void (*meanwhile)(void *context), voi
 	if (rc == 0 && codec->check)
 		rc = codec->check(image->codec_image, err);
 	status_set_checking(before);
-	if (rc || (config.verify != VERIFY_FULL && codec->check))
-		return rc;
-	if (meanwhile)
+	bool all = config.verify == VERIFY_FULL || !codec->check;
+	if (rc == 0 && meanwhile && (all || is_tiny(image)))
 		meanwhile(context);
-	return image_decode_all(image, err);
+	return rc == 0 && all ? image_decode_all(image, err) : rc;
 }
 
 /* Runs the checks once; everyone else waits for their end. */

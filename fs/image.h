@@ -45,8 +45,9 @@ const struct pictures *image_pictures(const struct image *image);
 int image_spec_bytes(const struct image_spec *spec, struct bytes **ret_bytes, struct err *err);
 
 /* For as long as an array of the image is open. Opening makes the checks that verify= asks for, once for each image, and
- * fails with what they, or an earlier decode, found. Where they decode the whole image, meanwhile(context) (may be NULL) is
- * called on this thread when all else was right: the image can be read already, and each read waits for the decode. */
+ * fails with what they, or an earlier decode, found. Where they decode the whole image, or it is tiny, meanwhile(context) (may
+ * be NULL) is called on this thread when all else was right: the image can be read already, and each read waits for the
+ * decode. */
 int image_use(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err);
 void image_unuse(struct image *image);
 
