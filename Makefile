@@ -1,4 +1,4 @@
-# pixfs: images as raw arrays. Targets: all demo test install lint check-long fuzz clean
+# pixfs: images as raw arrays. Targets: all demo test bench install lint check-long fuzz clean
 # MODE=release|debug|asan|tsan, CC=gcc|clang, V=1 shows commands; objects lie in build/$(MODE)/, the release binary is build/pixfs too.
 MODE ?= release
 Q := $(if $(V),,@)
@@ -12,9 +12,9 @@ FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-s
 FLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wvla
 WARNINGS_C := -Wmissing-prototypes -Wstrict-prototypes
-PACKAGES := fuse3 libpng OpenEXR libjpeg libzip libdeflate zlib libexif
+PACKAGES := fuse3 libpng OpenEXR libjpeg libzip libdeflate zlib libexif lcms2 libisal
 
-ifneq ($(filter-out demo test check-long fuzz lint clean,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out demo test bench check-long fuzz lint clean,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
 PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 endif
@@ -28,6 +28,8 @@ CODEC_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(wildcard codecs/*.c code
 FS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/*.c))
 OBJECTS := $(CODEC_OBJECTS) $(FS_OBJECTS)
 UNITS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c))
+HELPERS := $(BUILD)/tests/unit/view_dump
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
 all: $(BUILD)/pixfs
 ifeq ($(MODE),release)
@@ -47,13 +49,11 @@ $(BUILD)/%.o: %.cpp
 	@mkdir -p $(@D)
 	@echo "  CXX  $<"
 	$(Q)$(CXX) $(CPPFLAGS) $(ALL_CXXFLAGS) -c -o $@ $<
-$(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
+$(UNITS) $(HELPERS) $(BENCHES): %: %.o $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
-$(BUILD)/tests/unit/view_dump: $(BUILD)/tests/unit/view_dump.o $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
-	@echo "  LINK $@"
-	$(Q)$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
-units: $(UNITS) $(BUILD)/tests/unit/view_dump
+units: $(UNITS) $(HELPERS)
+benches: all $(BENCHES)
 .PRECIOUS: $(BUILD)/%.o
 
 # ---- for people ----
@@ -69,6 +69,10 @@ check-long:
 	scripts/check tsan
 lint:
 	scripts/lint
+# against today's decoders, side by side; scripts/bench takes rows and options
+bench:
+	scripts/install-deps bench
+	scripts/bench
 # FUZZ_SECONDS each, one target after the other, under ASan and UBSan; finds are left in build/fuzz/
 FUZZ_SECONDS ?= 60
 fuzz:
@@ -83,4 +87,4 @@ clean:
 	rm -rf build
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all units clean demo test check-long lint fuzz install uninstall
+.PHONY: all units benches clean demo test bench check-long lint fuzz install uninstall

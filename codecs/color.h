@@ -42,7 +42,7 @@ void color_gamma(struct codec_color *color, double gamma, const double *chromati
 void color_cicp(struct codec_color *color, unsigned primaries, unsigned transfer, unsigned matrix, bool full_range,
 		const char *source);
 
-/* An ICC profile: transfer "icc", interop_id "unknown": it is not evaluated, the profile itself is in attributes/. */
+/* An ICC profile: transfer "icc", interop_id "unknown": it is not evaluated here (icc.h), the profile itself is in attributes/. */
 void color_icc(struct codec_color *color, const char *source);
 
 /* An ID that the file itself carries (EXR's colorInteropID): taken where it is one of the Forum's, and then transfer and

@@ -7,6 +7,7 @@
  *	exr_chunks.c     offset tables and chunk headers: check()
  *	exr_decode.c     one chunk -> planes: decode()
  *	exr_zip.c        ZIP, ZIPS and RLE
+ *	exr_pxr24.c      PXR24
  *	exr_wrap.c       a chunk as a whole little OpenEXR file, for the library
  *	exr_dwa.c        the sizes in DWAA and DWAB data
  *	exr_imf.cpp      all other compressions, by the OpenEXR C++ library
@@ -115,6 +116,9 @@ int exr_check(struct codec_image *image, struct err *err);
 int exr_decode(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx, uint32_t cy,
 	       void *dst, struct err *err);
 
+/* A zlib stream of exactly dst_bytes bytes. 0, -EIO, -ENOMEM. */
+int exr_inflate(const void *packed, size_t packed_bytes, uint8_t *dst, size_t dst_bytes, struct err *err);
+
 /* ZIP, ZIPS, RLE: packed to unpacked_bytes bytes at dst, predictor undone, in two halves: bytes 0, 2, 4, ... of the
  * samples first, bytes 1, 3, 5, ... from dst + unpacked_bytes / 2 on. 0, -EIO, -ENOMEM. */
 int exr_zip_expand(const void *packed, size_t packed_bytes, uint8_t *dst, size_t unpacked_bytes, struct err *err);
@@ -122,6 +126,11 @@ int exr_rle_expand(const void *packed, size_t packed_bytes, uint8_t *dst, size_t
 
 /* dst[2i] = even[i], dst[2i+1] = odd[i], len_bytes bytes in all (even). */
 void exr_zip_interleave(uint8_t *dst, const uint8_t *even, const uint8_t *odd, size_t len_bytes);
+
+/* PXR24: the bytes of a chunk once inflated; and of these one row of a plane to row_bytes bytes of samples at dst. Returns how many
+ * bytes of src it took. */
+size_t exr_pxr24_bytes(const struct codec_part *part, const struct codec_plane_layout *planes);
+size_t exr_pxr24_row(uint8_t *dst, const uint8_t *src, enum sample_type type, size_t row_bytes);
 
 /* Whether DWAA or DWAB data say of themselves what the chunk's planes need: 0 or -EIO. */
 int exr_dwa_check(const struct codec_part *part, const struct codec_plane_layout *planes, const uint8_t *packed,

@@ -5,6 +5,7 @@
  *
  *	stored as it is     nobody
  *	ZIP, ZIPS, RLE      exr_zip.c, in two halves that are put together in the last step
+ *	PXR24               exr_zip.c inflates, the last step is exr_pxr24.c's
  *	all others          exr_imf.cpp, which writes the planes itself
  *
  * No state is kept between calls: any number of threads. */
@@ -35,9 +36,14 @@ static bool is_stored(const struct exr_chunk *chunk)
 	return chunk->packed_bytes == chunk->unpacked_bytes;
 }
 
+static uint8_t compression_of(const struct job *job)
+{
+	return job->image->parts[job->chunk.part].compression;
+}
+
 static bool is_for_library(const struct job *job)
 {
-	return !is_stored(&job->chunk) && job->image->parts[job->chunk.part].compression >= COMPRESSION_PIZ;
+	return !is_stored(&job->chunk) && compression_of(job) >= COMPRESSION_PIZ && compression_of(job) != COMPRESSION_PXR24;
 }
 
 /* Nothing of dst is left as it was: the gaps between planes are zero. */
@@ -49,11 +55,29 @@ static void clear_gap(const struct job *job, uint32_t plane)
 	memset(job->dst + end, 0, next - end);
 }
 
-/* Rows at src to the planes; halves: as exr_zip_expand leaves them. */
-static void unpack(const struct job *job, const uint8_t *src, bool halves)
+/* How the rows of a chunk are kept before they are taken apart. */
+enum rows_kind {
+	ROWS_SAMPLES,
+	ROWS_HALVES, /* as exr_zip_expand leaves them */
+	ROWS_PXR24,
+};
+
+/* One row of one plane, at bytes into the rows. Returns how many it took. */
+static size_t unpack_row(const struct job *job, enum rows_kind kind, const uint8_t *rows, size_t at, uint32_t plane, uint8_t *dst)
+{
+	size_t row_bytes = job->planes[plane].row_bytes;
+	if (kind == ROWS_PXR24)
+		return exr_pxr24_row(dst, rows + at, (enum sample_type)job->part->planes[plane].type, row_bytes);
+	if (kind == ROWS_HALVES)
+		exr_zip_interleave(dst, rows + at / 2, rows + job->chunk.unpacked_bytes / 2 + at / 2, row_bytes);
+	else
+		memcpy(dst, rows + at, row_bytes);
+	return row_bytes;
+}
+
+static void unpack(const struct job *job, enum rows_kind kind, const uint8_t *rows)
 {
 	const struct codec_part *part = job->part;
-	const uint8_t *odd = src + job->chunk.unpacked_bytes / 2;
 	size_t at = 0;
 	for (uint32_t row = 0; row < job->chunk.layout.height; row++) {
 		uint32_t y = job->chunk.layout.y + row;
@@ -64,11 +88,7 @@ static void unpack(const struct job *job, const uint8_t *src, bool halves)
 				continue;
 			uint32_t first = (job->chunk.layout.y + sampling - 1) / sampling;
 			uint8_t *dst = job->dst + plane->offset + (size_t)(y / sampling - first) * plane->row_bytes;
-			if (halves)
-				exr_zip_interleave(dst, src + at / 2, odd + at / 2, plane->row_bytes);
-			else
-				memcpy(dst, src + at, plane->row_bytes);
-			at += plane->row_bytes;
+			at += unpack_row(job, kind, rows, at, i, dst);
 		}
 	}
 	for (uint32_t i = 0; i < part->nplanes; i++)
@@ -79,8 +99,7 @@ static int decode_imf(const struct job *job)
 {
 	static const int types[] = {[SAMPLE_U32] = 0, [SAMPLE_F16] = 1, [SAMPLE_F32] = 2};
 	const struct codec_part *part = job->part;
-	uint8_t compression = job->image->parts[job->chunk.part].compression;
-	if (compression >= COMPRESSION_DWAA) {
+	if (compression_of(job) >= COMPRESSION_DWAA) {
 		int rc = exr_dwa_check(part, job->planes, job->file + job->wrap_bytes, job->chunk.packed_bytes, job->err);
 		if (rc)
 			return rc;
@@ -111,24 +130,36 @@ static int decode_imf(const struct job *job)
 	return rc;
 }
 
-static int expand(const struct job *job)
+static int expand_rows(const struct job *job, uint8_t *rows, size_t rows_bytes)
 {
 	const uint8_t *packed = job->file + job->wrap_bytes;
-	uint8_t compression = job->image->parts[job->chunk.part].compression;
+	size_t packed_bytes = job->chunk.packed_bytes;
+	switch (compression_of(job)) {
+	case COMPRESSION_PXR24:
+		return exr_inflate(packed, packed_bytes, rows, rows_bytes, job->err);
+	case COMPRESSION_RLE:
+		return exr_rle_expand(packed, packed_bytes, rows, rows_bytes, job->err);
+	default:
+		return exr_zip_expand(packed, packed_bytes, rows, rows_bytes, job->err);
+	}
+}
+
+static int expand(const struct job *job)
+{
 	if (is_stored(&job->chunk)) {
-		unpack(job, packed, false);
+		unpack(job, ROWS_SAMPLES, job->file + job->wrap_bytes);
 		return 0;
 	}
 	if (is_for_library(job))
 		return decode_imf(job);
-	uint8_t *rows = malloc(job->chunk.unpacked_bytes);
+	bool pxr24 = compression_of(job) == COMPRESSION_PXR24;
+	size_t rows_bytes = pxr24 ? exr_pxr24_bytes(job->part, job->planes) : job->chunk.unpacked_bytes;
+	uint8_t *rows = malloc(rows_bytes);
 	if (!rows)
-		return err_set(job->err, -ENOMEM, "no memory for a chunk of %" PRIu32 " bytes", job->chunk.unpacked_bytes);
-	int rc = compression == COMPRESSION_RLE
-			 ? exr_rle_expand(packed, job->chunk.packed_bytes, rows, job->chunk.unpacked_bytes, job->err)
-			 : exr_zip_expand(packed, job->chunk.packed_bytes, rows, job->chunk.unpacked_bytes, job->err);
+		return err_set(job->err, -ENOMEM, "no memory for a chunk of %zu bytes", rows_bytes);
+	int rc = expand_rows(job, rows, rows_bytes);
 	if (!rc)
-		unpack(job, rows, true);
+		unpack(job, pxr24 ? ROWS_PXR24 : ROWS_HALVES, rows);
 	free(rows);
 	return rc;
 }

@@ -1,4 +1,4 @@
-/* exr_imf.cpp - one chunk decoded by the OpenEXR C++ library: PIZ, PXR24, B44, B44A, DWAA, DWAB. The only file in C++, and
+/* exr_imf.cpp - one chunk decoded by the OpenEXR C++ library: PIZ, B44, B44A, DWAA, DWAB. The only file in C++, and
  * the only one that includes the library (exr.c: its version number).
  *
  * The library is given a file of one chunk that exr_wrap.c made, in memory: each call is on its own, so there is no state
@@ -7,7 +7,7 @@
  * Why not its C API, OpenEXRCore? In 3.1 that does not decode DWAA and DWAB at all; it takes B44 chunks that are stored as
  * they are for compressed ones; it miscounts the lines of a chunk where the sampling does not divide its height; and it is
  * slower in all that is left (4096 x 2304 half RGB, ms: PIZ 320 against 206, in tiles of 64 x 64 1011 against 376, B44 79
- * against 56, PXR24 the same). Opening one chunk costs some ten microseconds. */
+ * against 56). Opening one chunk costs some ten microseconds. */
 #include "exr_imf.h"
 
 #include <cerrno>

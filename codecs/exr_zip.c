@@ -61,20 +61,27 @@ void exr_zip_interleave(uint8_t *dst, const uint8_t *even, const uint8_t *odd, s
 	}
 }
 
-int exr_zip_expand(const void *packed, size_t packed_bytes, uint8_t *dst, size_t unpacked_bytes, struct err *err)
+int exr_inflate(const void *packed, size_t packed_bytes, uint8_t *dst, size_t dst_bytes, struct err *err)
 {
 	struct libdeflate_decompressor *inflater = libdeflate_alloc_decompressor();
 	if (!inflater)
 		return err_set(err, -ENOMEM, "no memory to inflate");
 	size_t got = 0;
-	enum libdeflate_result result = libdeflate_zlib_decompress(inflater, packed, packed_bytes, dst, unpacked_bytes, &got);
+	enum libdeflate_result result = libdeflate_zlib_decompress(inflater, packed, packed_bytes, dst, dst_bytes, &got);
 	libdeflate_free_decompressor(inflater);
-	if (result != LIBDEFLATE_SUCCESS || got != unpacked_bytes)
+	if (result != LIBDEFLATE_SUCCESS || got != dst_bytes)
 		return err_set(err, -EIO,
 			       result == LIBDEFLATE_SUCCESS ? "deflated data are %zu bytes too short" : "deflated data are damaged",
-			       unpacked_bytes - got);
-	undo_differences(dst, unpacked_bytes);
+			       dst_bytes - got);
 	return 0;
+}
+
+int exr_zip_expand(const void *packed, size_t packed_bytes, uint8_t *dst, size_t unpacked_bytes, struct err *err)
+{
+	int rc = exr_inflate(packed, packed_bytes, dst, unpacked_bytes, err);
+	if (!rc)
+		undo_differences(dst, unpacked_bytes);
+	return rc;
 }
 
 /* A count of -1 to -128 stands before that many bytes as they are, one of 0 to 127 before a byte to repeat count + 1 times. */

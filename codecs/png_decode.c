@@ -1,8 +1,8 @@
 /* png_decode.c - from image data to samples, through libpng; its header is included here and nowhere else.
  *
- * libpng sees a datastream made for it: IHDR, PLTE where the samples are indices, one IDAT with the bytes of png_idat.c, IEND.
- * So it meets no ancillary chunk and no CRC (ours are verified before, faster), and a faster inflate can be put in front of
- * it by changing feed() alone.
+ * What libpng reads is made by png_stream.c. Every image is decoded the quick way. Where that fails, for whatever reason, it
+ * is decoded again the plain way from the first row on, and what comes of that counts. So zlib decides what is damage and
+ * in which words, and costs time only where something is wrong.
  *
  * Errors leave libpng by longjmp. Only rows_read() and stream_start() call setjmp; neither changes a local variable between
  * setjmp and the end of what may jump, and all memory hangs on the cursor.
@@ -15,111 +15,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* what a chunk has around its data; IHDR, PLTE and the start of IDAT together */
-enum { READ_BYTES = 32 << 10, BOUNDS_BYTES = 12, PREFIX_BYTES = 3 * BOUNDS_BYTES + PNG_IHDR_BYTES + 3 * 256 };
-
 const char png_decoder[] = "libpng " PNG_LIBPNG_VER_STRING;
 
 struct codec_cursor {
 	const struct png_file *file;
-	struct png_idat *idat;
+	struct png_stream *stream;
 	png_structp png;
 	png_infop info;
-	uint8_t small[PREFIX_BYTES]; /* chunk bounds of the stream that libpng reads */
-	size_t small_at, small_end;
-	uint64_t left_bytes;  /* image data not yet in a chunk of that stream */
-	uint32_t chunk_bytes; /* of the chunk under way */
-	bool data_check;      /* zlib: the Adler-32 over the image data is wrong */
+	bool data_check; /* zlib: the Adler-32 over the image data is wrong */
 	unsigned npasses, pass;
 	uint32_t row;     /* next row of the pass */
 	size_t row_bytes; /* of decoded samples */
 	struct err err;
 };
 
-/* ---- the stream that libpng reads ---- */
-
-static void put_bytes(struct codec_cursor *cursor, const void *data, size_t len_bytes)
+/* Of decoded samples. */
+static size_t row_bytes(const struct png_file *file)
 {
-	memcpy(cursor->small + cursor->small_end, data, len_bytes);
-	cursor->small_end += len_bytes;
-}
-
-static void put_chunk_start(struct codec_cursor *cursor, uint32_t len_bytes, const char *type)
-{
-	uint8_t start[8];
-	png_put32(start, len_bytes);
-	memcpy(start + 4, type, 4);
-	put_bytes(cursor, start, sizeof start);
-}
-
-static void put_crc(struct codec_cursor *cursor)
-{
-	put_bytes(cursor, "\0\0\0\0", 4); /* nobody looks at it */
-}
-
-static void put_prefix(struct codec_cursor *cursor)
-{
-	const struct png_file *file = cursor->file;
 	const struct codec_part *part = file->image.header.parts;
-	uint8_t ihdr[PNG_IHDR_BYTES] = {0};
-	png_put32(ihdr, file->width);
-	png_put32(ihdr + 4, file->height);
-	ihdr[8] = file->depth;
-	ihdr[9] = file->color_type;
-	ihdr[12] = file->interlaced;
-	put_chunk_start(cursor, sizeof ihdr, "IHDR");
-	put_bytes(cursor, ihdr, sizeof ihdr);
-	put_crc(cursor);
-	if (file->color_type != PNG_PALETTE)
-		return;
-	uint32_t npalette = part->npalette < 1u << file->depth ? part->npalette : 1u << file->depth;
-	put_chunk_start(cursor, npalette * 3, "PLTE");
-	for (uint32_t i = 0; i < npalette; i++)
-		put_bytes(cursor, part->palette[i], 3);
-	put_crc(cursor);
-}
-
-/* The next bounds: the end of the chunk under way, the start of the next one. */
-static void put_bounds(struct codec_cursor *cursor, bool first)
-{
-	cursor->small_at = 0;
-	if (!first) {
-		cursor->small_end = 0;
-		put_crc(cursor);
-	}
-	cursor->chunk_bytes = cursor->left_bytes > INT32_MAX ? INT32_MAX : (uint32_t)cursor->left_bytes;
-	cursor->left_bytes -= cursor->chunk_bytes;
-	put_chunk_start(cursor, cursor->chunk_bytes, cursor->chunk_bytes ? "IDAT" : "IEND");
-}
-
-static int feed(struct codec_cursor *cursor, uint8_t *dst, size_t len_bytes)
-{
-	while (len_bytes) {
-		size_t n = cursor->small_end - cursor->small_at;
-		if (n) {
-			n = n < len_bytes ? n : len_bytes;
-			memcpy(dst, cursor->small + cursor->small_at, n);
-			cursor->small_at += n;
-		} else if (cursor->chunk_bytes) {
-			n = cursor->chunk_bytes < len_bytes ? cursor->chunk_bytes : len_bytes;
-			int rc = png_idat_read(cursor->idat, dst, n, &cursor->err);
-			if (rc)
-				return rc;
-			cursor->chunk_bytes -= (uint32_t)n;
-		} else {
-			put_bounds(cursor, false);
-		}
-		dst += n;
-		len_bytes -= n;
-	}
-	return 0;
+	return (size_t)file->width * part->nplanes * sample_size_bytes((enum sample_type)part->planes[0].type);
 }
 
 /* ---- libpng's callbacks ---- */
 
 static void on_read(png_structp png, png_bytep dst, size_t len_bytes)
 {
-	if (feed(png_get_io_ptr(png), dst, len_bytes))
+	struct codec_cursor *cursor = png_get_io_ptr(png);
+	if (png_stream_read(cursor->stream, dst, len_bytes, &cursor->err))
 		png_error(png, "read");
 }
 
@@ -185,8 +107,8 @@ static int rows_read(struct codec_cursor *cursor, uint8_t *dst, size_t stride_by
 /* After the last row: what the rest of the stream says about what was read. */
 static int rows_finish(struct codec_cursor *cursor)
 {
-	int rc = png_idat_finish(cursor->idat, &cursor->err);
-	if (!rc && cursor->data_check)
+	int rc = png_stream_finish(cursor->stream, &cursor->err);
+	if (!rc && cursor->data_check && !png_stream_is_quick(cursor->stream))
 		rc = err_set(&cursor->err, -EIO, "the checksum (Adler-32) of the image data is wrong");
 	return rc;
 }
@@ -210,7 +132,9 @@ static void stream_settings(struct codec_cursor *cursor)
 	png_set_sig_bytes(cursor->png, PNG_SIGNATURE_BYTES);
 	png_set_user_limits(cursor->png, INT32_MAX, INT32_MAX); /* ours were enforced by open */
 	png_set_crc_action(cursor->png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
-	png_set_compression_buffer_size(cursor->png, READ_BYTES);
+	png_set_compression_buffer_size(cursor->png, PNG_READ_BYTES);
+	if (png_stream_is_quick(cursor->stream))
+		png_set_option(cursor->png, PNG_IGNORE_ADLER32, PNG_OPTION_ON); /* ISA-L has verified it */
 	/* Some encoders declare a smaller window than they use; the data says the same with the largest one. */
 	png_set_option(cursor->png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
 }
@@ -236,21 +160,14 @@ static int stream_start(struct codec_cursor *cursor)
 	return 0;
 }
 
-static int cursor_open(const struct png_file *file, struct codec_cursor **ret_cursor, struct err *err)
+static int cursor_open(const struct png_file *file, bool quick, struct codec_cursor **ret_cursor, struct err *err)
 {
-	int rc = png_decode_plausible(file, err);
-	if (rc)
-		return rc;
 	struct codec_cursor *cursor = calloc(1, sizeof *cursor);
 	if (!cursor)
 		return err_set(err, -ENOMEM, "no memory for a PNG decoder");
-	const struct codec_part *part = file->image.header.parts;
 	cursor->file = file;
-	cursor->row_bytes = (size_t)file->width * part->nplanes * sample_size_bytes((enum sample_type)part->planes[0].type);
-	cursor->left_bytes = file->idat_bytes;
-	put_prefix(cursor);
-	put_bounds(cursor, true);
-	rc = png_idat_open(file, &cursor->idat, &cursor->err);
+	cursor->row_bytes = row_bytes(file);
+	int rc = png_stream_open(file, quick, &cursor->stream, &cursor->err);
 	if (!rc)
 		rc = stream_start(cursor);
 	if (rc) {
@@ -268,7 +185,7 @@ void png_cursor_free(struct codec_cursor *cursor)
 		return;
 	if (cursor->png)
 		png_destroy_read_struct(&cursor->png, &cursor->info, NULL);
-	png_idat_free(cursor->idat);
+	png_stream_free(cursor->stream);
 	free(cursor);
 }
 
@@ -288,15 +205,49 @@ int png_decode_plausible(const struct png_file *file, struct err *err)
 
 /* ---- the codec's interface ---- */
 
-static int decode_whole(const struct png_file *file, uint8_t *dst, struct err *err)
+/* All rows to dst, stride_bytes apart (0: one row of memory for all). */
+static int decode_one_way(const struct png_file *file, bool quick, uint8_t *dst, size_t stride_bytes, struct err *err)
 {
 	struct codec_cursor *cursor;
-	int rc = cursor_open(file, &cursor, err);
+	int rc = cursor_open(file, quick, &cursor, err);
 	if (rc)
 		return rc;
-	rc = passes_read(cursor, dst, cursor->row_bytes);
+	rc = passes_read(cursor, dst, stride_bytes);
 	err_copy(err, &cursor->err);
 	png_cursor_free(cursor);
+	return rc;
+}
+
+static int decode_whole(const struct png_file *file, uint8_t *dst, size_t stride_bytes, struct err *err)
+{
+	struct err quick_err = ERR_NONE;
+	int rc = png_decode_plausible(file, err);
+	if (rc)
+		return rc;
+	if (decode_one_way(file, true, dst, stride_bytes, &quick_err) == 0)
+		return 0;
+	return decode_one_way(file, false, dst, stride_bytes, err);
+}
+
+/* The cursor's next rows to dst, and after the last one what the end of the stream says. */
+static int band_read(struct codec_cursor *cursor, uint32_t row_end, uint8_t *dst)
+{
+	int rc = rows_read(cursor, dst, cursor->row_bytes, row_end);
+	return !rc && row_end == cursor->file->height ? rows_finish(cursor) : rc;
+}
+
+/* Puts a plain cursor, from which the rows before this one were read, in the place of a quick one. */
+static int cursor_replace(struct codec_cursor **cursor_at, uint32_t row, struct err *err)
+{
+	const struct png_file *file = (*cursor_at)->file;
+	png_cursor_free(*cursor_at);
+	*cursor_at = NULL;
+	int rc = cursor_open(file, false, cursor_at, err);
+	if (rc)
+		return rc;
+	uint8_t *one = malloc((*cursor_at)->row_bytes);
+	rc = one ? rows_read(*cursor_at, one, 0, row) : err_set(&(*cursor_at)->err, -ENOMEM, "no memory for a row of pixels");
+	free(one);
 	return rc;
 }
 
@@ -305,18 +256,21 @@ static int decode_band(const struct png_file *file, struct codec_cursor **cursor
 	const struct codec_level *level = file->image.header.parts->levels;
 	uint32_t row = cy * level->chunk_height;
 	uint32_t row_end = file->height - row > level->chunk_height ? row + level->chunk_height : file->height;
-	if (!*cursor_at && cy == 0) {
-		int rc = cursor_open(file, cursor_at, err);
-		if (rc)
-			return rc;
-	}
-	struct codec_cursor *cursor = *cursor_at;
-	if (!cursor || cursor->row != row || cursor->err.code)
+	int rc = *cursor_at ? 0 : png_decode_plausible(file, err);
+	if (!rc && !*cursor_at && cy == 0)
+		rc = cursor_open(file, true, cursor_at, err);
+	if (rc)
+		return rc;
+	if (!*cursor_at || (*cursor_at)->row != row || (*cursor_at)->err.code)
 		return err_set(err, -EINVAL, "rows of a PNG are decoded in their order");
-	int rc = rows_read(cursor, dst, cursor->row_bytes, row_end);
-	if (!rc && row_end == file->height)
-		rc = rows_finish(cursor);
-	err_copy(err, &cursor->err);
+	rc = band_read(*cursor_at, row_end, dst);
+	if (rc && png_stream_is_quick((*cursor_at)->stream)) {
+		rc = cursor_replace(cursor_at, row, err);
+		if (!rc)
+			rc = band_read(*cursor_at, row_end, dst);
+	}
+	if (*cursor_at)
+		err_copy(err, &(*cursor_at)->err);
 	return rc;
 }
 
@@ -329,22 +283,13 @@ int png_decode(struct codec_image *image, struct codec_cursor **cursor, uint32_t
 		return err_set(err, -EINVAL, "a PNG has no such chunk");
 	if (only->unsupported)
 		return err_set(err, -EOPNOTSUPP, "%s", only->unsupported);
-	return file->interlaced ? decode_whole(file, dst, err) : decode_band(file, cursor, cy, dst, err);
+	return file->interlaced ? decode_whole(file, dst, row_bytes(file), err) : decode_band(file, cursor, cy, dst, err);
 }
 
 int png_decode_check(const struct png_file *file, struct err *err)
 {
-	struct codec_cursor *cursor;
-	int rc = cursor_open(file, &cursor, err);
-	if (rc)
-		return rc;
-	uint8_t *row = calloc(1, cursor->row_bytes);
-	if (row)
-		rc = passes_read(cursor, row, 0);
-	else
-		rc = err_set(&cursor->err, -ENOMEM, "no memory for a row of pixels");
+	uint8_t *row = calloc(1, row_bytes(file));
+	int rc = row ? decode_whole(file, row, 0, err) : err_set(err, -ENOMEM, "no memory for a row of pixels");
 	free(row);
-	err_copy(err, &cursor->err);
-	png_cursor_free(cursor);
 	return rc;
 }

@@ -6,7 +6,9 @@
  *	png_meta.c    ancillary chunks -> header
  *	png_text.c    text chunks and what is compressed in ancillary chunks
  *	png_idat.c    the image data as one stream of bytes
- *	png_decode.c  libpng: image data -> samples
+ *	png_inflate.c the same inflated, where all is well
+ *	png_stream.c  the datastream made of it for libpng
+ *	png_decode.c  libpng: datastream -> samples
  *
  * "PNG" in comments is the PNG Specification (Third Edition), W3C 2025, with its section numbers.
  */
@@ -21,7 +23,7 @@
 
 enum { PNG_GRAY = 0, PNG_RGB = 2, PNG_PALETTE = 3, PNG_GRAY_ALPHA = 4, PNG_RGB_ALPHA = 6 }; /* PNG 11.2.1, colour types */
 
-enum { PNG_SIGNATURE_BYTES = 8, PNG_IHDR_BYTES = 13, PNG_PIECE_BYTES = 64 << 10 };
+enum { PNG_SIGNATURE_BYTES = 8, PNG_IHDR_BYTES = 13, PNG_PIECE_BYTES = 64 << 10, PNG_READ_BYTES = 32 << 10 };
 
 struct png_file {
 	struct codec_image image; /* first */
@@ -154,15 +156,45 @@ bool png_suggested_palette(struct png_meta *meta, const uint8_t *data, size_t le
 
 /* ---- png_idat.c ---- */
 
-/* The bytes of all IDATs in one stream, CRCs verified as they go by. What is put in front of libpng goes in here. */
+/* The bytes of all IDATs in one stream, CRCs verified as they go by. */
 struct png_idat;
 
 int png_idat_open(const struct png_file *file, struct png_idat **ret_idat, struct err *err);
 void png_idat_free(struct png_idat *idat); /* NULL is fine */
 /* Exactly len_bytes, which the caller knows to be there (file->idat_bytes in all). -EIO: the file is cut, a CRC is wrong. */
 int png_idat_read(struct png_idat *idat, void *dst, size_t len_bytes, struct err *err);
+/* The next 1 to want bytes, which the caller knows to be there, in memory that is good until the next call. As png_idat_read. */
+int png_idat_piece(struct png_idat *idat, size_t want, const uint8_t **ret_data, size_t *ret_len_bytes, struct err *err);
 /* Reads what is left and runs the CRCs. */
 int png_idat_finish(struct png_idat *idat, struct err *err);
+
+/* ---- png_inflate.c ---- */
+
+struct png_inflate;
+
+/* Filtered bytes of all rows of all passes. */
+uint64_t png_inflate_bytes(const struct png_file *file);
+/* Inflates what is read from idat, which stays the caller's; nobody else reads from it meanwhile. NULL: no memory. */
+struct png_inflate *png_inflate_open(const struct png_file *file, struct png_idat *idat);
+void png_inflate_free(struct png_inflate *inflate); /* NULL is fine */
+/* Exactly len_bytes. False for any reason not to: only png_inflate_free may follow. */
+bool png_inflate_read(struct png_inflate *inflate, uint8_t *dst, uint32_t len_bytes);
+/* After the last byte: whether the stream ends here and its Adler-32 is right. */
+bool png_inflate_finish(struct png_inflate *inflate);
+
+/* ---- png_stream.c ---- */
+
+struct png_stream;
+
+/* quick: by png_inflate.c, where it can (is_quick tells). The file outlives the stream. */
+int png_stream_open(const struct png_file *file, bool quick, struct png_stream **ret_stream, struct err *err);
+void png_stream_free(struct png_stream *stream); /* NULL is fine */
+bool png_stream_is_quick(const struct png_stream *stream);
+/* The next len_bytes of the datastream behind the signature, in pieces of up to PNG_READ_BYTES at best. 0, or what is wrong with
+ * the file; -EIO of a quick stream only says that it can't go on. */
+int png_stream_read(struct png_stream *stream, uint8_t *dst, size_t len_bytes, struct err *err);
+/* After the last row: reads what is left of the image data and runs the CRCs; a quick stream also verifies the Adler-32. */
+int png_stream_finish(struct png_stream *stream, struct err *err);
 
 /* ---- png_decode.c ---- */
 

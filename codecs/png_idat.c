@@ -79,8 +79,8 @@ static int chunk_start(struct png_idat *idat, struct err *err)
 	return 0;
 }
 
-/* The next piece of the present chunk's data, at most want bytes; steps over the bounds between chunks. */
-static int piece(struct png_idat *idat, size_t want, const uint8_t **ret_data, size_t *ret_len_bytes, struct err *err)
+/* Never past the present chunk; steps over the bounds between chunks first. */
+int png_idat_piece(struct png_idat *idat, size_t want, const uint8_t **ret_data, size_t *ret_len_bytes, struct err *err)
 {
 	while (!idat->chunk_left) {
 		int rc = idat->in_chunk ? chunk_finish(idat, err) : 0;
@@ -113,7 +113,7 @@ int png_idat_read(struct png_idat *idat, void *dst, size_t len_bytes, struct err
 	while (len_bytes) {
 		const uint8_t *data;
 		size_t n;
-		int rc = piece(idat, len_bytes, &data, &n, err);
+		int rc = png_idat_piece(idat, len_bytes, &data, &n, err);
 		if (rc)
 			return rc;
 		memcpy(to, data, n);
@@ -128,7 +128,7 @@ int png_idat_finish(struct png_idat *idat, struct err *err)
 	while (idat->bytes_left) {
 		const uint8_t *data;
 		size_t n;
-		int rc = piece(idat, SIZE_MAX, &data, &n, err);
+		int rc = png_idat_piece(idat, SIZE_MAX, &data, &n, err);
 		if (rc)
 			return rc;
 	}

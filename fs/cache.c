@@ -129,6 +129,17 @@ static void list_add(struct chunk *chunk)
 	cache.newest = chunk;
 }
 
+static void list_add_oldest(struct chunk *chunk)
+{
+	chunk->newer = cache.oldest;
+	chunk->older = NULL;
+	if (cache.oldest)
+		cache.oldest->older = chunk;
+	else
+		cache.newest = chunk;
+	cache.oldest = chunk;
+}
+
 static void list_remove(struct chunk *chunk)
 {
 	*(chunk->newer ? &chunk->newer->older : &cache.newest) = chunk->older;
@@ -277,18 +288,28 @@ struct chunk_key cache_key(const struct chunk *chunk)
 	return chunk->key;
 }
 
-void cache_unpin(struct chunk *chunk)
+static void unpin(struct chunk *chunk, void (*add)(struct chunk *chunk))
 {
 	pthread_mutex_lock(&cache.lock);
 	if (--chunk->pins == 0) {
 		if (chunk->state == CACHE_READY) {
-			list_add(chunk);
+			add(chunk);
 			shrink(0);
 		} else if (chunk->doomed) {
 			chunk_free(chunk);
 		}
 	}
 	pthread_mutex_unlock(&cache.lock);
+}
+
+void cache_unpin(struct chunk *chunk)
+{
+	unpin(chunk, list_add);
+}
+
+void cache_unpin_cold(struct chunk *chunk)
+{
+	unpin(chunk, list_add_oldest);
 }
 
 void cache_reserve(int64_t change_bytes)

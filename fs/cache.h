@@ -54,6 +54,8 @@ int cache_wait(struct chunk *chunk, bool (*give_up)(void *context), void *contex
 const void *cache_data(const struct chunk *chunk); /* of a READY, pinned chunk */
 struct chunk_key cache_key(const struct chunk *chunk);
 void cache_unpin(struct chunk *chunk);
+/* The same of a chunk that is hardly needed again: it leaves before all others. */
+void cache_unpin_cold(struct chunk *chunk);
 
 /* Memory for a chunk's samples (64-byte aligned, not cleared), charged to the budget; NULL where there is none. */
 void *cache_alloc(size_t len_bytes);

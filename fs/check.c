@@ -108,7 +108,7 @@ static int gather(struct check *check, struct node *dir)
 	}
 	for (uint64_t at = 0; rc == 0 && tree_list_next(listing, at, &entry) == 1; at = entry.next) {
 		struct place child;
-		if (tree_lookup((struct place){dir, ROW_SELF}, entry.name, &child, &err))
+		if (tree_lookup((struct place){dir, ROW_SELF}, entry.name, NULL, &child, &err))
 			continue;
 		struct node *node = child.node;
 		if (node->kind == NODE_DIR || node->kind == NODE_ARCHIVE)
@@ -142,7 +142,7 @@ static int check_node(struct node *node, struct err *err)
 	struct handle *handle;
 	if (node->kind == NODE_IMAGE)
 		return check_image(node, err);
-	int rc = tree_open((struct place){node, ROW_SELF}, NULL, &handle, err);
+	int rc = tree_open((struct place){node, ROW_SELF}, NULL, NULL, &handle, err);
 	if (rc == 0)
 		handle_close(handle);
 	return rc;

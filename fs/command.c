@@ -22,7 +22,7 @@ static int resolve(const char *path, struct place *ret_place, struct err *err)
 		struct place child;
 		if (!*name || strcmp(name, ".") == 0)
 			continue;
-		rc = tree_lookup(place, name, &child, err);
+		rc = tree_lookup(place, name, NULL, &child, err);
 		if (rc)
 			break;
 		node_unref(place.node, 1);
@@ -61,7 +61,7 @@ enum exit_code command_cat(const char *path)
 	node_ref(walk_root);
 	rc = resolve(path, &place, &err);
 	if (rc == 0)
-		rc = tree_open(place, NULL, &handle, &err);
+		rc = tree_open(place, NULL, NULL, &handle, &err);
 	if (rc == 0)
 		rc = copy_out(handle, &err);
 	if (rc)

@@ -86,11 +86,15 @@ static void no_memory(struct chunk *chunk)
 	cache_unpin(chunk);
 }
 
+/* A worker of the pool decodes here and now: it would only wait for another one. */
 void fill_start_end(struct fill_batch **batch)
 {
-	if (*batch)
-		pool_submit(&(*batch)->task);
+	struct fill_batch *full = *batch;
 	*batch = NULL;
+	if (full && pool_is_worker())
+		fill_batch_run(&full->task);
+	else if (full)
+		pool_submit(&full->task, POOL_DECODE);
 }
 
 static void submit_alone(struct image *image, struct chunk *chunk, struct fill_batch **batch)
@@ -251,9 +255,9 @@ static void forward_step(struct image *image, struct chunk_key target)
 		cache_release(data, len_bytes);
 }
 
-static void forward_run(struct pool_task *task)
+/* Decodes until nothing is pending; false where others should have their turn first. */
+static bool forward_until_done(struct image *image, bool yields)
 {
-	struct image *image = (struct image *)((char *)task - offsetof(struct image, fill_task));
 	for (;;) {
 		pthread_mutex_lock(&image->lock);
 		if (!image->pending) {
@@ -262,16 +266,22 @@ static void forward_run(struct pool_task *task)
 				fill_park_cursor(image);
 			pthread_mutex_unlock(&image->lock);
 			image_unref(image);
-			return;
+			return true;
 		}
 		struct chunk_key target = next_target(image);
 		pthread_mutex_unlock(&image->lock);
 		forward_step(image, target);
-		if (pool_is_contended()) { /* round robin: other images get their turn after each band */
-			pool_submit(task);
-			return;
-		}
+		if (yields && pool_is_contended())
+			return false;
 	}
+}
+
+/* Round robin: other images get their turn after each band. */
+static void forward_run(struct pool_task *task)
+{
+	struct image *image = (struct image *)((char *)task - offsetof(struct image, fill_task));
+	if (!forward_until_done(image, true))
+		pool_submit(task, POOL_DECODE);
 }
 
 static void submit_forward(struct image *image, struct chunk *chunk)
@@ -294,7 +304,10 @@ static void submit_forward(struct image *image, struct chunk *chunk)
 	pthread_mutex_unlock(&image->lock);
 	if (start) {
 		image->fill_task.run = forward_run;
-		pool_submit(&image->fill_task);
+		if (pool_is_worker())
+			forward_until_done(image, false);
+		else
+			pool_submit(&image->fill_task, POOL_DECODE);
 		return;
 	}
 	image_unref(image);

@@ -44,6 +44,7 @@ struct image {
 	enum check_state check_state;
 	struct err damage;
 	unsigned nusers;
+	uint32_t prefetched; /* its number in pace.h, until somebody reads it; 0: none */
 	/* forward decoding, under image->lock; the cursor belongs to the task while fill_running */
 	bool fill_running;
 	struct pool_task fill_task;

@@ -8,9 +8,20 @@
 #include <sys/types.h>
 
 #include "image.h"
+#include "stack.h"
 #include "target.h"
 
-enum handle_kind { HANDLE_ARRAY, HANDLE_TEXT, HANDLE_BYTES, HANDLE_HOST };
+/* Takes what is written; text NULL: the file is closed. 0 or a negative errno. */
+typedef int handle_sink(void *context, const char *text, size_t len_bytes, struct err *err);
+
+enum handle_kind { HANDLE_ARRAY, HANDLE_STACK, HANDLE_TEXT, HANDLE_BYTES, HANDLE_HOST, HANDLE_SINK };
+
+/* The part of a stack that a file shows: len_bytes of its elements from `start`, behind a prefix that the stack keeps. */
+struct stack_range {
+	uint64_t start, len_bytes;
+	const unsigned char *prefix;
+	size_t prefix_bytes;
+};
 
 struct handle {
 	enum handle_kind kind;
@@ -20,9 +31,16 @@ struct handle {
 	struct target target;         /* ARRAY: what it shows, in use */
 	struct view *view;            /* ARRAY */
 	struct image_pattern pattern; /* ARRAY */
-	char *text;                   /* TEXT */
-	struct bytes *bytes;          /* BYTES */
-	int fd;                       /* HOST */
+	struct node *node;          /* ARRAY that shows samples of a file's main image: its NODE_IMAGE, one reference; else NULL */
+	atomic_ullong served_bytes; /* ARRAY */
+	bool stored_early;          /* ARRAY: all but its last page was given to handle_pages, and only who reads that is seen */
+	struct stack_reader *stack; /* STACK */
+	struct stack_range range;   /* STACK */
+	char *text;                 /* TEXT */
+	struct bytes *bytes;        /* BYTES */
+	int fd;                     /* HOST */
+	handle_sink *sink;          /* SINK */
+	void *sink_context;         /* SINK */
 };
 
 /* Where an array's bytes can be put ahead of any read. 0, or a negative errno: no more of them are wanted. */
@@ -31,15 +49,22 @@ struct handle_pages {
 	void *context;
 };
 
-/* Each makes an open handle or fails with words; what is given is taken over in both cases. */
-/* pages (may be NULL): where opening has to decode the whole image, the array is made and put there meanwhile, and the
+/* Each makes an open handle or fails with words; what is given is taken over in both cases,
+ * but for node: what the array is made from, it gets a reference of its own.
+ * pages (may be NULL): where opening has to decode the whole image, the array is made and put there meanwhile, and the
  * processors that the decode leaves idle do what the reads would do after it. */
-int handle_open_array(struct target *target, struct view *view, const struct handle_pages *pages, struct handle **ret_handle,
-		      struct err *err);
+int handle_open_array(struct target *target, struct view *view, struct node *node, const struct handle_pages *pages,
+		      struct handle **ret_handle, struct err *err);
+int handle_open_stack(struct stack *stack, const struct stack_range *range, struct handle **ret_handle,
+		      struct err *err); /* stack: takes a reference of its own */
 int handle_open_text(char *text, size_t len_bytes, bool changing, struct handle **ret_handle, struct err *err);
 int handle_open_bytes(struct bytes *bytes, struct handle **ret_handle, struct err *err);
 int handle_open_host(int fd, bool keep_cache, struct handle **ret_handle, struct err *err);
+int handle_open_sink(handle_sink *sink, void *context, struct handle **ret_handle, struct err *err);
 void handle_close(struct handle *handle); /* NULL is fine */
+
+/* Of a SINK, in the order of the calls; one at a time. */
+int handle_write(struct handle *handle, const char *text, size_t len_bytes, struct err *err);
 
 /* Like pread: the bytes there are from offset, fewer than len_bytes only at the end of the file; a negative errno with words
  * otherwise. Any number of threads at once. give_up (may be NULL) is asked while waiting for a decode: true is -EINTR. */

@@ -11,9 +11,10 @@
 
 #include "config.h"
 #include "fill.h"
+#include "pace.h"
 #include "status.h"
 
-enum { NBUCKETS = 1 << 14, TINY_BYTES = 64 << 10 };
+enum { NBUCKETS = 1 << 14 };
 
 static struct {
 	pthread_mutex_t lock;
@@ -301,7 +302,7 @@ void image_damaged(struct image *image, const struct err *err, const char *stage
 		status_report(image->path, err->code, stage, err->text);
 }
 
-static int decode_level(struct image *image, uint32_t part, uint32_t level, struct err *err)
+int image_decode_level(struct image *image, uint32_t part, uint32_t level, struct err *err)
 {
 	const struct codec_level *l = &image_header(image)->parts[part].levels[level];
 	struct image_reader reader;
@@ -319,6 +320,15 @@ static int decode_level(struct image *image, uint32_t part, uint32_t level, stru
 	return rc;
 }
 
+uint64_t image_level_bytes(const struct image *image, uint32_t part, uint32_t level)
+{
+	const struct codec_part *p = &image_header(image)->parts[part];
+	uint64_t sample_bytes = 0;
+	for (uint32_t i = 0; i < p->nplanes; i++)
+		sample_bytes += sample_size_bytes((enum sample_type)p->planes[i].type);
+	return sample_bytes * p->levels[level].width * p->levels[level].height;
+}
+
 int image_decode_all(struct image *image, struct err *err)
 {
 	const struct codec_header *header = image_header(image);
@@ -326,28 +336,8 @@ int image_decode_all(struct image *image, struct err *err)
 	for (uint32_t part = 0; part < header->nparts && rc == 0; part++)
 		for (uint32_t level = 0; level < header->parts[part].nlevels && rc == 0; level++)
 			if (!header->parts[part].unsupported)
-				rc = decode_level(image, part, level, err);
+				rc = image_decode_level(image, part, level, err);
 	return rc;
-}
-
-bool image_level_fits(const struct image *image, uint32_t part, uint32_t level)
-{
-	const struct codec_level *l = &image_header(image)->parts[part].levels[level];
-	struct codec_chunk_layout layout;
-	codec_chunk_layout(&image_header(image)->parts[part], level, 0, 0, &layout, NULL);
-	return layout.len_bytes <= config.cache_bytes / 4 / l->nchunks_x / l->nchunks_y;
-}
-
-/* So little that a read for it alone would cost more than to decode it: one chunk and nothing else. */
-static bool is_tiny(const struct image *image)
-{
-	const struct codec_header *header = image_header(image);
-	const struct codec_part *part = &header->parts[0];
-	struct codec_chunk_layout layout;
-	if (header->nparts != 1 || part->nlevels != 1 || part->unsupported)
-		return false;
-	codec_chunk_layout(part, 0, 0, 0, &layout, NULL);
-	return part->levels[0].nchunks_x == 1 && part->levels[0].nchunks_y == 1 && layout.len_bytes <= TINY_BYTES;
 }
 
 static int run_checks(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err)
@@ -359,7 +349,7 @@ static int run_checks(struct image *image, void (*meanwhile)(void *context), voi
 		rc = codec->check(image->codec_image, err);
 	status_set_checking(before);
 	bool all = config.verify == VERIFY_FULL || !codec->check;
-	if (rc == 0 && meanwhile && (all || is_tiny(image)))
+	if (rc == 0 && meanwhile && all)
 		meanwhile(context);
 	return rc == 0 && all ? image_decode_all(image, err) : rc;
 }
@@ -386,11 +376,22 @@ static int image_check(struct image *image, void (*meanwhile)(void *context), vo
 	return rc;
 }
 
+void image_set_prefetched(struct image *image, uint32_t number)
+{
+	pthread_mutex_lock(&image->lock);
+	image->prefetched = number;
+	pthread_mutex_unlock(&image->lock);
+}
+
 int image_use(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err)
 {
 	pthread_mutex_lock(&image->lock);
 	image->nusers++;
+	uint32_t prefetched = pool_is_worker() ? 0 : image->prefetched;
+	if (prefetched)
+		image->prefetched = 0;
 	pthread_mutex_unlock(&image->lock);
+	pace_read(prefetched);
 	int rc = config.verify == VERIFY_OFF ? 0 : image_check(image, meanwhile, context, err);
 	if (rc == 0 && config.verify != VERIFY_OFF)
 		rc = image_error(image, err);

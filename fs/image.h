@@ -45,20 +45,25 @@ const struct pictures *image_pictures(const struct image *image);
 int image_spec_bytes(const struct image_spec *spec, struct bytes **ret_bytes, struct err *err);
 
 /* For as long as an array of the image is open. Opening makes the checks that verify= asks for, once for each image, and
- * fails with what they, or an earlier decode, found. Where they decode the whole image, or it is tiny, meanwhile(context) (may
+ * fails with what they, or an earlier decode, found. Where they decode the whole image, meanwhile(context) (may
  * be NULL) is called on this thread when all else was right: the image can be read already, and each read waits for the
  * decode. */
 int image_use(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err);
 void image_unuse(struct image *image);
 
+/* It is decoded because .pixfs/prefetch was told so; the first image_use by a reader is told to pace.h. */
+void image_set_prefetched(struct image *image, uint32_t number);
+
 /* The first damage that checking or decoding found: its code with words, or 0. */
 int image_error(struct image *image, struct err *err);
 
-/* Whether all samples of a (part, level) can be kept at once, with room for others. */
-bool image_level_fits(const struct image *image, uint32_t part, uint32_t level);
-
 /* Decodes every chunk of every part and level: 0 or the first error. */
 int image_decode_all(struct image *image, struct err *err);
+
+/* The same of one level of one part. */
+int image_decode_level(struct image *image, uint32_t part, uint32_t level, struct err *err);
+/* The bytes that one level of one part decodes to. */
+uint64_t image_level_bytes(const struct image *image, uint32_t part, uint32_t level);
 
 /* How one open array was read so far; embedded in its handle, shared by its concurrent reads. Set the lock up, the rest is 0. */
 struct image_pattern {
@@ -78,6 +83,7 @@ struct image_reader {
 	struct image *image;
 	uint32_t part, level;
 	struct image_pattern *pattern;  /* NULL: never decodes ahead */
+	bool cold;                      /* what it read is hardly needed again */
 	bool (*give_up)(void *context); /* NULL, or asked while waiting: true ends the wait with -EINTR */
 	void *give_up_context;
 	struct chunk **pinned;

@@ -77,7 +77,6 @@ static const struct fuse_opt option_table[] = {
 	KEY("debug", KEY_DEBUG),
 	KEY("allow_other", KEY_SHARED),
 	KEY("allow_root", KEY_SHARED),
-	KEY("ro", KEY_DROP),
 	KEY("rw", KEY_DROP),
 	KEY("default_permissions", KEY_DROP),
 	KEY("subtype=", KEY_DROP),

@@ -24,7 +24,10 @@
 #include "config.h"
 #include "node.h"
 #include "ops.h"
+#include "ahead.h"
 #include "pool.h"
+#include "prefetch.h"
+#include "stack.h"
 #include "status.h"
 #include "walk.h"
 
@@ -77,12 +80,16 @@ int mount_start_engine(void)
 	int rc = cache_start(config.cache_bytes);
 	rc = rc ? rc : image_start();
 	rc = rc ? rc : node_start();
+	prefetch_start();
 	return rc ? rc : pool_start(config.threads);
 }
 
 void mount_stop_engine(void)
 {
 	pool_stop();
+	prefetch_stop();
+	ahead_stop();
+	stack_stop();
 	node_stop();
 	image_stop();
 	cache_stop();
@@ -300,7 +307,7 @@ static struct fuse_session *make_session(const struct mount_options *options)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	char *text = NULL;
-	int len = asprintf(&text, "-o%s%sro,default_permissions,subtype=pixfs", options->fuse_options,
+	int len = asprintf(&text, "-o%s%sdefault_permissions,subtype=pixfs", options->fuse_options,
 			   *options->fuse_options ? "," : "");
 	struct fuse_session *session = NULL;
 	if (len >= 0 && fuse_opt_add_arg(&args, "pixfs") == 0 && fuse_opt_add_arg(&args, text) == 0 &&

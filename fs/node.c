@@ -253,7 +253,8 @@ struct place node_from_id(uint64_t id, struct node *root)
 /* ---- paths ---- */
 
 static const char *const row_folder[ROW_FOLDERS_END] = {
-	[ROW_SELF] = "", [ROW_CHANNELS] = "channels/", [ROW_LAYERS] = "layers/", [ROW_MIPS] = "mips/", [ROW_VIEWS] = "views/"};
+	[ROW_SELF] = "",      [ROW_CHANNELS] = "channels/", [ROW_LAYERS] = "layers/",
+	[ROW_MIPS] = "mips/", [ROW_VIEWS] = "views/",       [ROW_STACK] = ".pixfs/stack/"};
 
 static size_t prepend(char *buffer, size_t start, const char *text)
 {
@@ -301,7 +302,7 @@ int node_host_path(const struct node *node, char *ret, size_t len_bytes)
 
 const struct node *node_on_host(const struct node *node)
 {
-	while (node->in_archive || node->kind == NODE_PICTURE || node->kind == NODE_ARRAY)
+	while (node->in_archive || node->kind == NODE_PICTURE || node_is_view(node))
 		node = node->parent;
 	return node;
 }

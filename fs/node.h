@@ -7,6 +7,9 @@
  *   NODE_IMAGE                     an image file, shown as a directory
  *   NODE_PICTURE                   a layer or a level of an image: an image directory within it
  *   NODE_ARRAY                     an array found by name: below views/ or channels/
+ *   NODE_STACK                     an array found by name below .pixfs/stack/ of a directory
+ *   NODE_ZARR                      a Zarr array found by name in either: a directory
+ *   NODE_CHUNK                     a chunk of it
  *
  * The fixed files of a directory (pixels.f32, meta.json, views/ ...) need no node of their own: a place is a node and a
  * row of tree.c's table, packed into one number for the kernel. Row 0 is the node itself.
@@ -30,10 +33,21 @@
 #include "file.h"
 #include "zip.h"
 
-enum node_kind { NODE_DIR, NODE_FILE, NODE_LINK, NODE_ARCHIVE, NODE_IMAGE, NODE_PICTURE, NODE_ARRAY };
+enum node_kind {
+	NODE_DIR,
+	NODE_FILE,
+	NODE_LINK,
+	NODE_ARCHIVE,
+	NODE_IMAGE,
+	NODE_PICTURE,
+	NODE_ARRAY,
+	NODE_STACK,
+	NODE_ZARR,
+	NODE_CHUNK
+};
 
 /* The rows of tree.c's table below which nodes lie; the rest of the table is tree.c's. */
-enum { ROW_SELF, ROW_CHANNELS, ROW_LAYERS, ROW_MIPS, ROW_VIEWS, ROW_FOLDERS_END };
+enum { ROW_SELF, ROW_CHANNELS, ROW_LAYERS, ROW_MIPS, ROW_VIEWS, ROW_STACK, ROW_FOLDERS_END };
 
 /* An archive's index, opened when its directory is first entered. */
 struct archive_slot {
@@ -52,11 +66,12 @@ struct node {
 	uint64_t ino;
 	uint32_t refs; /* the kernel's look-ups + children + open files; under the table's lock */
 	uint8_t kind;  /* enum node_kind */
-	uint8_t row;   /* the parent's row that this lies below: 0, or channels/ views/ layers/ mips/ */
+	uint8_t row;   /* the parent's row that this lies below: 0, or channels/ views/ layers/ mips/ stack/ */
 	bool current, in_archive;
 	bool shows_file;           /* the root of a SOURCE that is one file: its only child, which has no name in paths */
 	atomic_bool checked;       /* a plain file in an archive: its CRC-32 was right */
-	uint32_t index;            /* in_archive: the entry; NODE_PICTURE: the layer or level */
+	uint32_t index;            /* in_archive: the entry; NODE_PICTURE: the layer or level; NODE_CHUNK: its number;
+				    * below .pixfs/stack/: its stack's number */
 	uint32_t uid, gid;         /* on the host */
 	uint16_t mode;             /* st_mode of the source on the host */
 	struct file_id id;         /* on the host; of a NODE_FILE: the version last opened, under the table's lock */
@@ -73,6 +88,12 @@ struct node_spec {
 	uint32_t uid, gid, mode;
 	uint64_t ino_salt; /* the host's inode number of the directory entry, else 0 */
 };
+
+/* Made by a view or a stack. */
+static inline bool node_is_view(const struct node *node)
+{
+	return node->kind >= NODE_ARRAY;
+}
 
 struct place {
 	struct node *node;

@@ -40,7 +40,7 @@ static double timeout_of(struct place place)
 {
 	if (config.immutable || tree_is_constant(place))
 		return FOR_EVER_S;
-	return place.row ? 0 : config.timeout_s; /* the status files change all the time */
+	return place.row && !tree_is_folder(place) ? 0 : config.timeout_s; /* the status files change all the time */
 }
 
 static void reply_err(fuse_req_t req, int rc)
@@ -65,13 +65,18 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 /* ---- names and attributes ---- */
 
+static bool was_interrupted(void *req)
+{
+	return fuse_req_interrupted(req);
+}
+
 /* Valid replies: an entry (its place gains a look-up), an entry with inode 0 (no such name, remembered), an error. */
-static int make_entry(struct place parent, const char *name, struct fuse_entry_param *entry)
+static int make_entry(struct place parent, const char *name, const struct patience *patience, struct fuse_entry_param *entry)
 {
 	struct place place;
 	struct err err = ERR_NONE;
 	memset(entry, 0, sizeof *entry);
-	int rc = tree_lookup(parent, name, &place, &err);
+	int rc = tree_lookup(parent, name, patience, &place, &err);
 	if (rc)
 		return rc;
 	rc = tree_stat(place, &entry->attr, &err);
@@ -89,7 +94,8 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
 {
 	struct place parent = place_of(parent_id);
 	struct fuse_entry_param entry;
-	int rc = make_entry(parent, name, &entry);
+	struct patience patience = {was_interrupted, req};
+	int rc = make_entry(parent, name, &patience, &entry);
 	if (rc == -ENOENT) {
 		entry.entry_timeout = timeout_of(parent);
 		rc = 0;
@@ -246,16 +252,17 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 	struct handle *handle;
 	struct err err = ERR_NONE;
 	struct place place = place_of(id);
-	if ((info->flags & O_ACCMODE) != O_RDONLY) {
-		reply_err(req, -EROFS);
-		return;
-	}
+	struct patience patience = {was_interrupted, req};
 	const struct handle_pages pages = {store_pages, &id};
-	int rc = tree_open(place, &pages, &handle, &err);
+	int rc = (info->flags & O_ACCMODE) == O_RDONLY   ? tree_open(place, &patience, &pages, &handle, &err)
+		 : (info->flags & O_ACCMODE) == O_WRONLY ? tree_open_sink(place, &handle, &err)
+							 : -EROFS;
 	if (rc) {
 		reply_err(req, rc);
 		return;
 	}
+	if (info->flags & O_TRUNC)
+		tree_truncate(place);
 	info->fh = opened_add(handle, NULL);
 	if (!info->fh) {
 		handle_close(handle);
@@ -267,11 +274,6 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 	info->noflush = 1;
 	if (fuse_reply_open(req, info) == -ENOENT)
 		opened_close(opened_of(info)); /* interrupted: there will be no release */
-}
-
-static bool was_interrupted(void *req)
-{
-	return fuse_req_interrupted(req);
 }
 
 /* Each FUSE thread keeps one buffer: fresh pages would cost more than what is done with them. */
@@ -303,7 +305,7 @@ static char *read_buffer(size_t size)
 static void report_read(fuse_ino_t id, const struct handle *handle, const struct err *err)
 {
 	char path[4096];
-	if (handle->kind == HANDLE_ARRAY || err->code == -EINTR)
+	if (handle->kind == HANDLE_ARRAY || handle->kind == HANDLE_STACK || err->code == -EINTR)
 		return;
 	node_path(place_of(id).node, path, sizeof path);
 	status_report(path, err->code, "read", err->text);
@@ -325,6 +327,18 @@ static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, st
 		reply_err(req, (int)got);
 	else
 		fuse_reply_buf(req, buffer, (size_t)got);
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t id, const char *text, size_t size, off_t offset, struct fuse_file_info *info)
+{
+	(void)id, (void)offset;
+	struct err err = ERR_NONE;
+	struct handle *handle = opened_of(info)->handle;
+	int rc = handle->kind == HANDLE_SINK ? handle_write(handle, text, size, &err) : -EROFS;
+	if (rc)
+		reply_err(req, rc);
+	else
+		fuse_reply_write(req, size);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
@@ -366,7 +380,7 @@ static size_t add_entry(fuse_req_t req, struct place parent, const struct listin
 		return fuse_add_direntry(req, at, room, found->name, &entry.attr, (off_t)found->next);
 	if (fuse_add_direntry_plus(req, NULL, 0, found->name, NULL, 0) > room)
 		return room + 1;
-	if (make_entry(parent, found->name, &entry) != 0) {
+	if (make_entry(parent, found->name, NULL, &entry) != 0) {
 		/* gone or unreadable: listed all the same, without attributes; inode 0 tells the kernel to look it up */
 		memset(&entry, 0, sizeof entry);
 		entry.attr.st_ino = found->ino;
@@ -412,6 +426,75 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t off
 	read_directory(req, id, size, offset, info, true);
 }
 
+/* ---- what would change the tree ---- */
+
+/* Cutting .pixfs/prefetch is what a shell's > does. */
+static void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attributes, int to_set, struct fuse_file_info *info)
+{
+	(void)attributes;
+	int rc = to_set & FUSE_SET_ATTR_SIZE ? tree_truncate(place_of(id)) : -EROFS;
+	if (rc)
+		reply_err(req, rc);
+	else
+		op_getattr(req, id, info);
+}
+
+static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
+{
+	(void)parent, (void)name, (void)mode, (void)device;
+	reply_err(req, -EROFS);
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info)
+{
+	(void)parent, (void)name, (void)mode, (void)info;
+	reply_err(req, -EROFS);
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	(void)parent, (void)name, (void)mode;
+	reply_err(req, -EROFS);
+}
+
+/* Both of a file and of a directory. */
+static void op_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	(void)parent, (void)name;
+	reply_err(req, -EROFS);
+}
+
+static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	(void)target, (void)parent, (void)name;
+	reply_err(req, -EROFS);
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
+		      unsigned flags)
+{
+	(void)parent, (void)name, (void)new_parent, (void)new_name, (void)flags;
+	reply_err(req, -EROFS);
+}
+
+static void op_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent, const char *name)
+{
+	(void)id, (void)parent, (void)name;
+	reply_err(req, -EROFS);
+}
+
+static void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *value, size_t size, int flags)
+{
+	(void)id, (void)name, (void)value, (void)size, (void)flags;
+	reply_err(req, -EROFS);
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)
+{
+	(void)id, (void)name;
+	reply_err(req, -EROFS);
+}
+
 const struct fuse_lowlevel_ops ops_table = {
 	.init = op_init,
 	.lookup = op_lookup,
@@ -424,9 +507,21 @@ const struct fuse_lowlevel_ops ops_table = {
 	.statfs = op_statfs,
 	.open = op_open,
 	.read = op_read,
+	.write = op_write,
 	.release = op_release,
 	.opendir = op_opendir,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
 	.releasedir = op_release,
+	.setattr = op_setattr,
+	.mknod = op_mknod,
+	.create = op_create,
+	.mkdir = op_mkdir,
+	.unlink = op_remove,
+	.rmdir = op_remove,
+	.symlink = op_symlink,
+	.rename = op_rename,
+	.link = op_link,
+	.setxattr = op_setxattr,
+	.removexattr = op_removexattr,
 };

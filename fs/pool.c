@@ -1,8 +1,8 @@
-/* pool.c - see pool.h. One queue, one lock. Threads beyond the number asked for are the late shift.
+/* pool.c - see pool.h. One lock for all queues. Threads beyond the number asked for are the late shift.
  *
  * A task wakes one thread, and only where one sleeps: most tasks are short, and a wake-up costs more than many of them.
- * While tasks are queued and no regular thread sleeps, one thread of the late shift keeps the watch: it sleeps until the
- * first of them is late. All others of the late shift sleep without a time. */
+ * While DECODE tasks are queued and no regular thread sleeps, one thread of the late shift keeps the watch: it sleeps until
+ * the first of them is late. All others of the late shift sleep without a time. */
 #include "pool.h"
 
 #include <errno.h>
@@ -14,17 +14,23 @@
 enum { LATE_THREADS = 6, MAX_THREADS = 256 };
 static const uint64_t LATE_NS = 50 * 1000 * 1000;
 
+struct queue {
+	struct pool_task *head, **tail;
+};
+
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t work, late; /* what the regular threads, and the late shift, sleep on */
 	unsigned nidle;            /* regular threads asleep, or woken and not yet here */
 	unsigned noff_duty;        /* the same of the late shift without a watch */
 	bool watched;
-	struct pool_task *head, **tail;
+	struct queue queues[POOL_KINDS];
 	pthread_t threads[MAX_THREADS + LATE_THREADS];
 	unsigned nthreads;
 	bool stopping;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .tail = &pool.head};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static _Thread_local bool is_worker;
 
 uint64_t pool_now_ns(void)
 {
@@ -33,25 +39,32 @@ uint64_t pool_now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static struct pool_task *take(void)
+/* The queue whose turn it is, NULL: nothing to do. */
+static struct queue *next_queue(void)
 {
-	struct pool_task *task = pool.head;
-	pool.head = task->next;
-	if (!pool.head)
-		pool.tail = &pool.head;
-	return task;
+	struct queue *decode = &pool.queues[POOL_DECODE], *member = &pool.queues[POOL_MEMBER], *ahead = &pool.queues[POOL_AHEAD];
+	if (decode->head && (!member->head || decode->head->submitted_ns <= member->head->submitted_ns))
+		return decode;
+	return member->head ? member : ahead->head ? ahead : NULL;
+}
+
+static bool decode_is_late(void)
+{
+	const struct pool_task *head = pool.queues[POOL_DECODE].head;
+	return head && (pool.stopping || pool_now_ns() - head->submitted_ns > LATE_NS);
 }
 
 /* Lock held: whether a thread of the late shift must be woken to keep the watch. */
 static bool needs_watch(void)
 {
-	return pool.head && pool.nidle == 0 && !pool.watched && pool.noff_duty > 0;
+	return pool.queues[POOL_DECODE].head && pool.nidle == 0 && !pool.watched && pool.noff_duty > 0;
 }
 
-/* Takes the first task and runs it. Lock held, and released meanwhile. */
-static void run_first(void)
+/* Takes the first task of a queue and runs it. Lock held, and released meanwhile. */
+static void run_first(struct queue *queue)
 {
-	struct pool_task *task = take();
+	struct pool_task *task = queue->head;
+	queue->head = task->next;
 	bool watch = needs_watch();
 	pthread_mutex_unlock(&pool.lock);
 	if (watch)
@@ -63,10 +76,11 @@ static void run_first(void)
 static void *regular_main(void *unused)
 {
 	(void)unused;
+	is_worker = true;
 	pthread_mutex_lock(&pool.lock);
-	while (pool.head || !pool.stopping) {
-		if (pool.head) {
-			run_first();
+	for (struct queue *queue; (queue = next_queue()) || !pool.stopping;) {
+		if (queue) {
+			run_first(queue);
 			continue;
 		}
 		pool.nidle++;
@@ -81,7 +95,7 @@ static void *regular_main(void *unused)
 static void keep_watch(void)
 {
 	struct timespec until;
-	uint64_t until_ns = pool.head->submitted_ns + LATE_NS;
+	uint64_t until_ns = pool.queues[POOL_DECODE].head->submitted_ns + LATE_NS;
 	until.tv_sec = (time_t)(until_ns / 1000000000);
 	until.tv_nsec = (long)(until_ns % 1000000000);
 	pool.watched = true;
@@ -92,11 +106,13 @@ static void keep_watch(void)
 static void *late_main(void *unused)
 {
 	(void)unused;
+	is_worker = true;
 	pthread_mutex_lock(&pool.lock);
-	while (pool.head || !pool.stopping) {
-		if (pool.head && (pool.stopping || pool_now_ns() - pool.head->submitted_ns > LATE_NS)) {
-			run_first();
-		} else if (pool.head && !pool.watched) {
+	struct queue *queue = &pool.queues[POOL_DECODE];
+	while (queue->head || !pool.stopping) {
+		if (decode_is_late()) {
+			run_first(queue);
+		} else if (queue->head && !pool.watched) {
 			keep_watch();
 		} else {
 			pool.noff_duty++;
@@ -141,13 +157,17 @@ void pool_stop(void)
 	pool.nthreads = 0;
 }
 
-void pool_submit(struct pool_task *task)
+void pool_submit(struct pool_task *task, enum pool_kind kind)
 {
+	struct queue *queue = &pool.queues[kind];
 	task->next = NULL;
 	task->submitted_ns = pool_now_ns();
 	pthread_mutex_lock(&pool.lock);
-	*pool.tail = task;
-	pool.tail = &task->next;
+	if (queue->head)
+		*queue->tail = task;
+	else
+		queue->head = task;
+	queue->tail = &task->next;
 	bool wake = pool.nidle > 0, watch = needs_watch();
 	pthread_mutex_unlock(&pool.lock);
 	if (wake)
@@ -159,7 +179,12 @@ void pool_submit(struct pool_task *task)
 int pool_is_contended(void)
 {
 	pthread_mutex_lock(&pool.lock);
-	int contended = pool.head != NULL;
+	int contended = pool.queues[POOL_DECODE].head || pool.queues[POOL_MEMBER].head;
 	pthread_mutex_unlock(&pool.lock);
 	return contended;
+}
+
+int pool_is_worker(void)
+{
+	return is_worker;
 }

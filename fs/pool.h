@@ -1,12 +1,19 @@
 /* pool.h - the decode threads. Requests are answered on other threads, so a slow image never blocks `ls`.
  *
- * Tasks start in the order they were given. There are as many threads as processors (or threads=); a few more step in
- * only where the next task has waited for 50 ms, so that long decodes don't hold up short ones.
+ * Three kinds of tasks:
+ *   POOL_DECODE  never waits for another task
+ *   POOL_MEMBER  somebody waits for it; it may itself wait for decodes and checks
+ *   POOL_AHEAD   nobody waits for it (yet); may wait as a MEMBER does. Starts only where nothing else is to be done
+ * DECODE and MEMBER tasks start in the order they were given. There are as many threads as processors (or threads=); a few more
+ * step in only where a DECODE task has waited for 50 ms, so that long decodes don't hold up short ones, and tasks that wait
+ * can't use up all threads.
  */
 #ifndef PIXFS_POOL_H
 #define PIXFS_POOL_H
 
 #include <stdint.h>
+
+enum pool_kind { POOL_DECODE, POOL_MEMBER, POOL_AHEAD, POOL_KINDS };
 
 /* Embedded in what is to be done; belongs to the pool from submit until run is called. */
 struct pool_task {
@@ -17,8 +24,9 @@ struct pool_task {
 
 int pool_start(unsigned nthreads); /* 0 or a negative errno */
 void pool_stop(void);              /* runs what is queued, then ends the threads */
-void pool_submit(struct pool_task *task);
-int pool_is_contended(void); /* somebody's task waits for a thread: a long task should queue itself again */
+void pool_submit(struct pool_task *task, enum pool_kind kind);
+int pool_is_contended(void); /* a task that somebody waits for has no thread: a long task should queue itself again */
+int pool_is_worker(void);    /* the caller is a thread of the pool: it may decode itself what it would wait for */
 
 uint64_t pool_now_ns(void); /* CLOCK_MONOTONIC */
 

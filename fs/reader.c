@@ -182,6 +182,14 @@ static int reader_pin(void *context, uint32_t cx, uint32_t cy, const void **ret_
 	return 0;
 }
 
+static void give_back(const struct image_reader *reader, struct chunk *chunk)
+{
+	if (reader->cold)
+		cache_unpin_cold(chunk);
+	else
+		cache_unpin(chunk);
+}
+
 static void reader_unpin(void *context, uint32_t cx, uint32_t cy)
 {
 	struct image_reader *reader = context;
@@ -189,7 +197,7 @@ static void reader_unpin(void *context, uint32_t cx, uint32_t cy)
 		struct chunk_key key = cache_key(reader->pinned[i]);
 		if (key.cx != cx || key.cy != cy)
 			continue;
-		cache_unpin(reader->pinned[i]);
+		give_back(reader, reader->pinned[i]);
 		reader->pinned[i] = reader->pinned[--reader->npinned];
 		return;
 	}
@@ -209,6 +217,6 @@ void image_reader_init(struct image_reader *reader, struct image *image, uint32_
 void image_reader_end(struct image_reader *reader)
 {
 	for (size_t i = 0; i < reader->npinned; i++)
-		cache_unpin(reader->pinned[i]);
+		give_back(reader, reader->pinned[i]);
 	free(reader->pinned);
 }

@@ -73,6 +73,21 @@ static bool is_root(const struct folder *folder)
 	return walk_is_top(folder->node);
 }
 
+static bool has_stacks(const struct folder *folder)
+{
+	return tree_is_container(folder->node) && !folder->broken;
+}
+
+static bool has_pixfs(const struct folder *folder)
+{
+	return has_stacks(folder) || is_root(folder);
+}
+
+static bool is_zarr(const struct folder *folder)
+{
+	return folder->node->kind == NODE_ZARR;
+}
+
 static bool never(const struct folder *folder)
 {
 	(void)folder;
@@ -129,12 +144,16 @@ const struct row row_table[] = {
 	{ROW_ATTRIBUTES, ROW_SELF, ROW_FOLDER, "attributes", has_attributes, has_attributes, NULL},
 	{ROW_VIEWS, ROW_SELF, ROW_FOLDER, "views", is_good_image, is_good_image, NULL},
 	{ROW_VIEWS_README, ROW_VIEWS, ROW_TEXT, "README.txt", is_good_image, is_good_image, text_views_readme},
-	{ROW_STATUS, ROW_SELF, ROW_FOLDER, ".pixfs", never, is_root, NULL},
+	{ROW_ZARR_JSON, ROW_SELF, ROW_ARRAY, "zarr.json", is_zarr, is_zarr, NULL},
+	{ROW_STATUS, ROW_SELF, ROW_FOLDER, ".pixfs", never, has_pixfs, NULL},
+	{ROW_STACK, ROW_STATUS, ROW_FOLDER, "stack", has_stacks, has_stacks, NULL},
+	{ROW_STACK_README, ROW_STACK, ROW_TEXT, "README.txt", has_stacks, has_stacks, text_stack_readme},
 	{ROW_STATUS_FIRST, ROW_STATUS, ROW_TEXT, "stats.json", is_root, is_root, text_stats},
 	{ROW_STATUS_FIRST + 1, ROW_STATUS, ROW_TEXT, "metrics", is_root, is_root, text_metrics},
 	{ROW_STATUS_FIRST + 2, ROW_STATUS, ROW_TEXT, "errors.jsonl", is_root, is_root, text_errors},
 	{ROW_STATUS_FIRST + 3, ROW_STATUS, ROW_TEXT, "formats.json", is_root, is_root, text_formats},
 	{ROW_STATUS_FIRST + 4, ROW_STATUS, ROW_TEXT, "config.json", is_root, is_root, text_config},
+	{ROW_PREFETCH, ROW_STATUS, ROW_SINK, "prefetch", is_root, is_root, NULL},
 	{ROW_STATUS_LAST, ROW_STATUS, ROW_TEXT, "README.txt", is_root, is_root, text_readme},
 };
 const size_t row_count = sizeof row_table / sizeof *row_table;
@@ -167,7 +186,7 @@ int row_open_view(struct place place, struct target *ret_target, struct view **r
 	int rc = target_open(place.node, ret_target, err);
 	if (rc)
 		return rc;
-	if (place.row)
+	if (place.row && place.row != ROW_ZARR_JSON)
 		rc = view_compile(&ret_target->picture, row_find(place.row)->name, ret_view, err);
 	else
 		rc = target_view(ret_target, place.node, ret_view, err);

@@ -10,7 +10,7 @@
 
 struct node *target_file(struct node *node)
 {
-	while (node->kind == NODE_PICTURE || node->kind == NODE_ARRAY)
+	while (node->kind == NODE_PICTURE || node_is_view(node))
 		node = node->parent;
 	return node;
 }
@@ -43,7 +43,7 @@ int target_open(struct node *node, struct target *ret_target, struct err *err)
 	free(spec);
 	if (rc)
 		return rc;
-	while (node->kind == NODE_ARRAY)
+	while (node_is_view(node))
 		node = node->parent;
 	choose_picture(node, ret_target);
 	ret_target->is_file = node == file;
@@ -94,6 +94,8 @@ int64_t target_channel_find(const struct target *target, const char *name)
 
 int target_view(const struct target *target, const struct node *array, struct view **ret_view, struct err *err)
 {
+	if (array->kind == NODE_CHUNK)
+		return view_compile_chunk(&target->picture, array->parent->name, array->index, ret_view, err);
 	if (array->row == ROW_VIEWS)
 		return view_compile(&target->picture, array->name, ret_view, err);
 	return view_compile_channel(&target->picture, channel_at(target, array->index / 2), array->index % 2, ret_view, err);

@@ -13,7 +13,7 @@ struct target {
 	bool is_layer; /* of a layer, or of a level of one */
 };
 
-/* For a NODE_IMAGE, NODE_PICTURE or NODE_ARRAY. Parses the header unless it is known. */
+/* For a NODE_IMAGE, a NODE_PICTURE or what a view makes. Parses the header unless it is known. */
 int target_open(struct node *node, struct target *ret_target, struct err *err);
 void target_close(struct target *target);
 
@@ -28,7 +28,7 @@ uint32_t target_nchannels(const struct target *target);
 void target_channel_name(const struct target *target, uint32_t i, char ret_name[300]);
 int64_t target_channel_find(const struct target *target, const char *name);
 
-/* The view behind a NODE_ARRAY. */
+/* The view behind a NODE_ARRAY or a NODE_CHUNK; of a NODE_ZARR the one that makes its zarr.json. */
 int target_view(const struct target *target, const struct node *array, struct view **ret_view, struct err *err);
 
 #endif

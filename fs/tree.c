@@ -16,7 +16,8 @@ enum { BLOCK_BYTES = 128 << 10 };
 bool tree_is_folder(struct place place)
 {
 	if (!place.row)
-		return place.node->kind != NODE_FILE && place.node->kind != NODE_LINK && place.node->kind != NODE_ARRAY;
+		return place.node->kind != NODE_FILE && place.node->kind != NODE_LINK && place.node->kind != NODE_ARRAY &&
+		       place.node->kind != NODE_STACK && place.node->kind != NODE_CHUNK;
 	const struct row *row = row_find(place.row);
 	return row && row->type == ROW_FOLDER;
 }
@@ -24,12 +25,14 @@ bool tree_is_folder(struct place place)
 /* Not so what lies directly in a root that shows one file: the next version of it is found by the same look-up. */
 bool tree_is_constant(struct place place)
 {
+	if (tree_stack_node(place.node) || place.row == ROW_STACK)
+		return false;
 	const struct node *folder = place.row ? place.node : place.node->parent;
 	if (folder && folder->parent && folder->parent->shows_file)
 		return false;
 	if (place.row)
 		return place.row < ROW_STATUS || place.row >= ROW_BLOB_FIRST;
-	return place.node->in_archive || place.node->kind == NODE_PICTURE || place.node->kind == NODE_ARRAY;
+	return place.node->in_archive || place.node->kind == NODE_PICTURE || node_is_view(place.node);
 }
 
 /* ---- look-ups ---- */
@@ -73,11 +76,12 @@ static int find_named(const struct folder *folder, unsigned row, const char *nam
 	int64_t index = -1;
 	struct view *view;
 	if (row == ROW_VIEWS) {
-		*ret_spec = (struct node_spec){.kind = NODE_ARRAY};
 		int rc = view_compile(&target->picture, name, &view, err);
-		if (rc == 0)
-			view_free(view);
-		return rc == -EOPNOTSUPP ? 0 : rc; /* told by open */
+		if (rc)
+			return rc;
+		*ret_spec = (struct node_spec){.kind = view_info(view)->container == VIEW_ZARR ? NODE_ZARR : NODE_ARRAY};
+		view_free(view);
+		return 0;
 	}
 	if (row == ROW_CHANNELS)
 		index = target_channel_find(target, name);
@@ -92,55 +96,82 @@ static int find_named(const struct folder *folder, unsigned row, const char *nam
 	return 0;
 }
 
-static int lookup_in_image(struct place parent, const char *name, struct place *ret_place, struct err *err)
+static int find_chunk(struct node *node, const char *name, struct node_spec *ret_spec, struct err *err)
+{
+	struct zarr zarr;
+	uint64_t index;
+	int rc = tree_zarr(node, &zarr, err);
+	if (rc)
+		return rc;
+	if (!zarr_chunk_find(&zarr, name, &index) || index > UINT32_MAX)
+		return -ENOENT;
+	*ret_spec = (struct node_spec){.kind = NODE_CHUNK, .index = (uint32_t)index};
+	return 0;
+}
+
+/* What lies by name in that place of an image, a Zarr array or .pixfs/stack/: -ENOENT where nothing can. */
+static int find_child(const struct folder *folder, struct place parent, const char *name, const struct patience *patience,
+		      struct node_spec *ret_spec, struct err *err)
+{
+	if (parent.node->kind == NODE_ZARR)
+		return find_chunk(parent.node, name, ret_spec, err);
+	if (folder->broken || !parent.row || parent.row >= ROW_FOLDERS_END)
+		return -ENOENT;
+	if (parent.row == ROW_STACK)
+		return tree_stack_lookup(parent.node, name, patience, ret_spec, err);
+	return find_named(folder, parent.row, name, ret_spec, err);
+}
+
+static int lookup_made(struct place parent, const char *name, const struct patience *patience, struct place *ret_place,
+		       struct err *err)
 {
 	struct folder folder;
 	folder_open(parent.node, &folder);
 	unsigned row = find_row(&folder, parent.row, name);
 	struct node_spec spec;
-	int rc = -ENOENT;
+	int rc = 0;
 	if (row) {
 		node_ref(parent.node);
 		*ret_place = (struct place){parent.node, row};
-		rc = 0;
-	} else if (parent.row && parent.row < ROW_FOLDERS_END && !folder.broken) {
-		rc = find_named(&folder, parent.row, name, &spec, err);
+	} else {
+		rc = find_child(&folder, parent, name, patience, &spec, err);
 		struct node *node = rc ? NULL : node_child(parent, name, &spec);
 		if (rc == 0 && !node)
 			rc = err_set(err, -ENOMEM, "no memory");
 		*ret_place = (struct place){node, ROW_SELF};
-	} else if (folder.broken && folder.is_image && row_is_known(parent.row, name)) {
-		rc = err_copy(err, &folder.err); /* there would be such a file if the header could be read: say why not */
 	}
+	/* there would be such a file if the header could be read: say why not */
+	if (rc == -ENOENT && folder.broken && folder.is_image && row_is_known(parent.row, name))
+		rc = err_copy(err, &folder.err);
 	folder_close(&folder);
 	return rc;
 }
 
-static int lookup(struct place parent, const char *name, struct place *ret_place, struct err *err)
+static int lookup(struct place parent, const char *name, const struct patience *patience, struct place *ret_place, struct err *err)
 {
-	if (!tree_is_container(parent.node) || parent.row || (walk_is_top(parent.node) && strcmp(name, ".pixfs") == 0))
-		return lookup_in_image(parent, name, ret_place, err);
+	if (!tree_is_container(parent.node) || parent.row || strcmp(name, ".pixfs") == 0)
+		return lookup_made(parent, name, patience, ret_place, err);
 	struct node *node;
 	int rc = walk_lookup(parent.node, name, &node, err);
 	if (rc == 0)
 		*ret_place = (struct place){node, ROW_SELF};
 	else if (rc != -ENOENT && parent.node->kind == NODE_ARCHIVE)
-		return lookup_in_image(parent, name, ret_place, err);
+		return lookup_made(parent, name, patience, ret_place, err);
 	return rc;
 }
 
-int tree_lookup(struct place parent, const char *name, struct place *ret_place, struct err *err)
+int tree_lookup(struct place parent, const char *name, const struct patience *patience, struct place *ret_place, struct err *err)
 {
 	if (!tree_is_folder(parent))
 		return -ENOTDIR;
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/') || !*name)
 		return -ENOENT; /* never a way out of the source */
 	if (!parent.node->shows_file)
-		return lookup(parent, name, ret_place, err);
+		return lookup(parent, name, patience, ret_place, err);
 	int rc = walk_enter(&parent, err);
 	if (rc)
 		return rc;
-	rc = lookup(parent, name, ret_place, err);
+	rc = lookup(parent, name, patience, ret_place, err);
 	node_unref(parent.node, 1);
 	return rc;
 }
@@ -158,6 +189,8 @@ static int size_of_view(struct place place, uint64_t *ret_size, struct err *err)
 {
 	struct target target;
 	struct view *view;
+	if (tree_stack_node(place.node))
+		return tree_stack_size(place, ret_size, err);
 	int rc = row_open_view(place, &target, &view, err);
 	if (rc)
 		return rc;
@@ -211,7 +244,7 @@ static int64_t entry_mtime_ns(struct node *node, const struct node *host)
 	struct archive *archive;
 	struct archive_entry entry;
 	struct err err = ERR_NONE;
-	while (node->kind == NODE_PICTURE || node->kind == NODE_ARRAY)
+	while (node->kind == NODE_PICTURE || node_is_view(node))
 		node = node->parent;
 	if (!node->in_archive || walk_archive(node_archive(node), &archive, &err))
 		return host->id.mtime_ns;
@@ -242,7 +275,7 @@ static int stat_place(struct place place, struct stat *ret_stat, struct err *err
 	int rc = 0;
 	if (place.row && !tree_is_folder(place))
 		rc = size_of_row(place, row_find(place.row), &size, err);
-	else if (!place.row && node->kind == NODE_ARRAY)
+	else if (!place.row && node_is_view(node) && node->kind != NODE_ZARR)
 		rc = size_of_view(place, &size, err);
 	else if (!place.row && (node->kind == NODE_FILE || node->kind == NODE_LINK))
 		rc = source_size(node, &size, err);
@@ -253,9 +286,12 @@ static int stat_place(struct place place, struct stat *ret_stat, struct err *err
 	mode_t type = tree_is_folder(place)                   ? S_IFDIR | 0555
 		      : !place.row && node->kind == NODE_LINK ? S_IFLNK | 0777
 							      : S_IFREG | 0444;
+	mode_t permissions = virtual_mode(host, type & 0777);
+	if (place.row == ROW_PREFETCH)
+		permissions = config.shared ? 0200 : 0222;
 	*ret_stat = (struct stat){
 		.st_ino = node_ino(place),
-		.st_mode = (type & S_IFMT) | virtual_mode(host, type & 0777),
+		.st_mode = (type & S_IFMT) | permissions,
 		.st_nlink = 1,
 		.st_uid = host->uid,
 		.st_gid = host->gid,

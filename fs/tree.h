@@ -9,10 +9,11 @@
 
 #include "handle.h"
 #include "node.h"
+#include "patience.h"
 
 /* The child of that name, with one more reference on its node (node_unref gives it back). -ENOENT, -ENOTDIR, -EINVAL (a view
- * that can't be), -EFBIG, or why the source can't be read. */
-int tree_lookup(struct place parent, const char *name, struct place *ret_place, struct err *err);
+ * that can't be), -EFBIG, or why the source can't be read. -EINTR only where a large directory is listed for a stack. */
+int tree_lookup(struct place parent, const char *name, const struct patience *patience, struct place *ret_place, struct err *err);
 
 /* Whether it is shown as a directory. */
 bool tree_is_folder(struct place place);
@@ -26,8 +27,13 @@ bool tree_is_constant(struct place place);
 /* The target of a NODE_LINK, NUL-terminated. 0, or a negative errno. */
 int tree_readlink(struct place place, char *ret_target, size_t size_bytes, struct err *err);
 
-/* Opens a file for reading. pages: see handle.h, may be NULL. */
-int tree_open(struct place place, const struct handle_pages *pages, struct handle **ret_handle, struct err *err);
+/* Opens a file for reading. patience: for a stack's first look at all headers. pages: see handle.h, may be NULL. */
+int tree_open(struct place place, const struct patience *patience, const struct handle_pages *pages, struct handle **ret_handle,
+	      struct err *err);
+
+/* Opens a file for writing, and cuts one to nothing: .pixfs/prefetch; all others are -EROFS. */
+int tree_open_sink(struct place place, struct handle **ret_handle, struct err *err);
+int tree_truncate(struct place place);
 
 struct listing;
 struct listing_entry {

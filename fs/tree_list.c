@@ -21,6 +21,8 @@ struct listing {
 	struct place place; /* with a reference on its node */
 	struct name *names;
 	size_t count, room;
+	struct zarr zarr; /* behind the names: its chunks; ndim 0: none */
+	char chunk_name[ZARR_NAME_BYTES];
 };
 
 static int listing_add(struct listing *listing, const char *text, bool is_folder, uint64_t ino)
@@ -125,6 +127,8 @@ int tree_list(struct place place, struct listing **ret_listing, struct err *err)
 		rc = walk_open(place.node, &listing->walk, err);
 	} else {
 		rc = list_rows(listing, &folder);
+		if (rc == 0 && place.node->kind == NODE_ZARR)
+			rc = tree_zarr(place.node, &listing->zarr, err);
 		if (rc == 0 && place.row && folder.is_image && !folder.broken)
 			rc = list_named(listing, &folder.target);
 		if (rc)
@@ -136,6 +140,16 @@ int tree_list(struct place place, struct listing **ret_listing, struct err *err)
 	else
 		*ret_listing = listing;
 	return rc;
+}
+
+static int next_chunk(struct listing *listing, uint64_t index, struct listing_entry *ret_entry)
+{
+	if (!listing->zarr.ndim || index >= zarr_nchunks(&listing->zarr))
+		return 0;
+	zarr_chunk_name(&listing->zarr, index, listing->chunk_name);
+	uint64_t ino = node_child_ino(listing->place, listing->chunk_name, 0);
+	*ret_entry = (struct listing_entry){listing->chunk_name, S_IFREG, ino, listing->count + index + 1};
+	return 1;
 }
 
 int tree_list_next(struct listing *listing, uint64_t offset, struct listing_entry *ret_entry)
@@ -150,7 +164,7 @@ int tree_list_next(struct listing *listing, uint64_t offset, struct listing_entr
 		return rc;
 	}
 	if (offset >= listing->count)
-		return 0;
+		return next_chunk(listing, offset - listing->count, ret_entry);
 	const struct name *name = &listing->names[offset];
 	*ret_entry = (struct listing_entry){name->text, name->is_folder ? S_IFDIR : S_IFREG, name->ino, offset + 1};
 	return 1;

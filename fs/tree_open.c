@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "prefetch.h"
 #include "rows.h"
 #include "status.h"
 #include "walk.h"
@@ -57,7 +58,7 @@ static int open_view(struct place place, const struct handle_pages *pages, struc
 		target_close(&target);
 		return err_set(err, -EOPNOTSUPP, "%s", unsupported);
 	}
-	return handle_open_array(&target, view, pages, ret_handle, err);
+	return handle_open_array(&target, view, place.node, pages, ret_handle, err);
 }
 
 static int open_text(struct place place, const struct row *row, struct handle **ret_handle, struct err *err)
@@ -106,7 +107,39 @@ static int open_host(struct node *node, struct handle **ret_handle, struct err *
 	return handle_open_host(fd, config.immutable || unchanged, ret_handle, err);
 }
 
-int tree_open(struct place place, const struct handle_pages *pages, struct handle **ret_handle, struct err *err)
+static int sink_prefetch(void *context, const char *text, size_t len_bytes, struct err *err)
+{
+	struct prefetch_writer *writer = context;
+	if (text)
+		return prefetch_write(writer, text, len_bytes, err);
+	prefetch_close(writer);
+	free(writer);
+	return 0;
+}
+
+int tree_open_sink(struct place place, struct handle **ret_handle, struct err *err)
+{
+	if (place.row != ROW_PREFETCH)
+		return -EROFS;
+	struct prefetch_writer *writer = calloc(1, sizeof *writer);
+	if (!writer)
+		return err_set(err, -ENOMEM, "no memory");
+	int rc = handle_open_sink(sink_prefetch, writer, ret_handle, err);
+	if (rc)
+		free(writer);
+	return rc;
+}
+
+int tree_truncate(struct place place)
+{
+	if (place.row != ROW_PREFETCH)
+		return -EROFS;
+	prefetch_clear();
+	return 0;
+}
+
+int tree_open(struct place place, const struct patience *patience, const struct handle_pages *pages, struct handle **ret_handle,
+	      struct err *err)
 {
 	struct node *node = place.node;
 	if (tree_is_folder(place))
@@ -114,14 +147,18 @@ int tree_open(struct place place, const struct handle_pages *pages, struct handl
 	int rc = walk_check_fresh(node, err);
 	if (rc)
 		return rc;
+	if (tree_stack_node(node))
+		return tree_stack_open(place, patience, ret_handle, err);
+	if (place.row == ROW_PREFETCH)
+		return err_set(err, -EACCES, "it can only be written");
 	const struct row *row = place.row ? row_find(place.row) : NULL;
 	if (row && row->type == ROW_TEXT)
 		return open_text(place, row, ret_handle, err);
 	if (place.row >= ROW_BLOB_FIRST)
 		return open_text(place, row, ret_handle, err);
-	if (place.row == ROW_SOURCE || (!row && node->in_archive && node->kind != NODE_ARRAY))
+	if (place.row == ROW_SOURCE || (!row && node->in_archive))
 		return open_bytes(node, ret_handle, err);
-	if (row || node->kind == NODE_ARRAY)
+	if (row || node_is_view(node))
 		return open_view(place, pages, ret_handle, err);
 	return open_host(node, ret_handle, err);
 }

@@ -22,6 +22,7 @@ static const char *const container_mime[] = {
 	[VIEW_TIF] = "image/tiff",
 	[VIEW_PNG] = "image/png",
 	[VIEW_JSON] = "application/json",
+	[VIEW_ZARR] = "application/json",
 };
 
 static void describe_view(const struct view *view, struct values *values)
@@ -35,6 +36,21 @@ static void describe_view(const struct view *view, struct values *values)
 	snprintf(values->mime_type, sizeof values->mime_type, "%s", container_mime[info->container]);
 }
 
+static void describe_stack(struct place place, struct values *values)
+{
+	struct zarr zarr;
+	struct err err = ERR_NONE;
+	if (tree_stack_array(place.node, &zarr, &err)) {
+		snprintf(values->error, sizeof values->error, "%s", err.text);
+		return;
+	}
+	size_t len = 0;
+	const uint64_t *shape = place.node->kind == NODE_CHUNK ? zarr.chunk : zarr.shape;
+	for (uint32_t i = 0; i < zarr.ndim && len < sizeof values->shape; i++)
+		len += (size_t)snprintf(values->shape + len, sizeof values->shape - len, "%s%" PRIu64, i ? "," : "", shape[i]);
+	snprintf(values->dtype, sizeof values->dtype, "%s", dtype_name[zarr.dtype]);
+}
+
 /* The image itself, and what its arrays show. */
 static void describe_image(struct place place, const struct folder *folder, struct values *values)
 {
@@ -46,7 +62,7 @@ static void describe_image(struct place place, const struct folder *folder, stru
 		snprintf(values->error, sizeof values->error, "%s", err.text);
 	else if (target->picture.part->unsupported)
 		snprintf(values->error, sizeof values->error, "%s", target->picture.part->unsupported);
-	if (!place.row && place.node->kind == NODE_ARRAY)
+	if (node_is_view(place.node))
 		rc = target_view(target, place.node, &view, &err);
 	else
 		rc = view_compile(&target->picture, place.row == ROW_PIXELS_NPY ? "pixels.npy" : "pixels.f32", &view, &err);
@@ -54,7 +70,9 @@ static void describe_image(struct place place, const struct folder *folder, stru
 		describe_view(view, values);
 		view_free(view);
 	}
-	if (tree_is_folder(place) || place.row == ROW_SOURCE)
+	if (place.node->kind == NODE_ZARR && !place.row)
+		values->mime_type[0] = 0; /* a directory of files */
+	else if (tree_is_folder(place) || place.row == ROW_SOURCE)
 		snprintf(values->mime_type, sizeof values->mime_type, "%s", image_codec(target->image)->mime_type);
 }
 
@@ -62,12 +80,19 @@ static void describe_image(struct place place, const struct folder *folder, stru
 static bool describe(struct place place, struct values *values)
 {
 	memset(values, 0, sizeof *values);
-	bool described = !place.row || place.row == ROW_PIXELS_F32 || place.row == ROW_PIXELS_NPY || place.row == ROW_SOURCE ||
-			 place.row == ROW_META || place.row == ROW_ERROR;
+	bool described = !place.row || node_is_view(place.node) || place.row == ROW_PIXELS_F32 || place.row == ROW_PIXELS_NPY ||
+			 place.row == ROW_SOURCE || place.row == ROW_META || place.row == ROW_ERROR;
 	if (!described || place.node->kind == NODE_DIR || place.node->kind == NODE_FILE || place.node->kind == NODE_LINK)
 		return false;
 	struct folder folder;
-	folder_open(place.node->kind == NODE_ARRAY ? place.node->parent : place.node, &folder);
+	if (tree_stack_node(place.node)) {
+		describe_stack(place, values);
+		return true;
+	}
+	struct node *node = place.node;
+	while (node_is_view(node))
+		node = node->parent;
+	folder_open(node, &folder);
 	if (folder.broken)
 		snprintf(values->error, sizeof values->error, "%s", folder.err.text);
 	else if (folder.is_image)

@@ -126,15 +126,22 @@ static int plan_finish(struct view_plan *plan, const struct view_extension *exte
 	return plan_make_container(plan, extension);
 }
 
-static int plan_compile(struct view_plan *plan, char *spec, const struct view_extension *extension)
+enum { NO_CHUNK = -1 };
+
+static int plan_compile(struct view_plan *plan, char *spec, const struct view_extension *extension, int64_t chunk)
 {
 	int rc = plan_start(plan, spec);
 	if (!rc)
 		rc = plan_apply_spec(plan, spec);
+	if (!rc && chunk != NO_CHUNK)
+		rc = plan_move_to_chunk(plan, (uint64_t)chunk);
 	return rc ? rc : plan_finish(plan, extension);
 }
 
-int view_compile(const struct picture *picture, const char *spec, struct view **ret_view, struct err *err)
+/* A chunk is the elements alone, of the type that the whole has. */
+static const struct view_extension chunk_extension = {"zarr", VIEW_RAW, false, SAMPLE_F32};
+
+static int compile(const struct picture *picture, const char *spec, int64_t chunk, struct view **ret_view, struct err *err)
 {
 	char text[VIEW_MAX_SPEC_BYTES + 1];
 	size_t len = strlen(spec);
@@ -143,19 +150,29 @@ int view_compile(const struct picture *picture, const char *spec, struct view **
 	memcpy(text, spec, len + 1);
 	char *dot = strrchr(text, '.');
 	const struct view_extension *extension = dot ? view_extension_find(dot + 1) : NULL;
-	if (!extension)
+	if (!extension || (chunk != NO_CHUNK && extension->container != VIEW_ZARR))
 		return err_set(err, -ENOENT, "no view has the extension \"%s\"", dot ? dot + 1 : "");
 	*dot = 0;
 	struct view_plan plan;
 	int rc = plan_open(&plan, picture, err);
 	if (rc)
 		return rc;
-	rc = plan_compile(&plan, text, extension);
+	rc = plan_compile(&plan, text, chunk == NO_CHUNK ? extension : &chunk_extension, chunk);
 	if (rc)
 		view_free(plan.view);
 	else
 		*ret_view = plan.view;
 	return rc;
+}
+
+int view_compile(const struct picture *picture, const char *spec, struct view **ret_view, struct err *err)
+{
+	return compile(picture, spec, NO_CHUNK, ret_view, err);
+}
+
+int view_compile_chunk(const struct picture *picture, const char *spec, uint64_t index, struct view **ret_view, struct err *err)
+{
+	return compile(picture, spec, index > INT64_MAX ? INT64_MAX : (int64_t)index, ret_view, err);
 }
 
 int view_compile_channel(const struct picture *picture, uint32_t channel, int npy, struct view **ret_view, struct err *err)
@@ -184,6 +201,7 @@ void view_free(struct view *view)
 	for (uint32_t i = 0; i < view->nstages; i++)
 		if (view->stages[i].kind == STAGE_RESIZE)
 			resize_memory_free(view->stages[i].resize.memory);
+	icc_close(view->icc);
 	arena_free(&view->arena);
 	free(view);
 }

@@ -17,6 +17,9 @@
  *              gray over a colour becomes RGB
  *   linear     decodes, srgb encodes the curve of the channels R, G, B or gray, from the curve that the values have at that
  *              point (view_color.h: within 1 ulp; odd for negative values); EINVAL where that is unknown. Primaries stay.
+ *              An ICC profile gives each channel its curve: after gray only where all are the same. One that has only tables
+ *              takes R, G, B or C, M, Y, K together, before any is chosen, and makes linear light with the primaries of BT.709:
+ *              of inks R, G, B. After rgb, which mixes inks by the plain formula, the profile doesn't apply: EINVAL
  *              Data ("data" as interop ID) is left as it is
  *   CMYK       r g b gray rgb...: R = (1 - C)(1 - K), or C * K of the stored values where attributes.jpeg.adobe_inverted
  *   norm       (x - mean) / std of red, green and blue
@@ -34,7 +37,8 @@
  * rna_Image_pixels_get: float buffers as they are, bytes divided by 255): byte images have the file's own values with
  * straight alpha, EXR its linear premultiplied ones. Of 16-bit integer files Blender itself makes linear premultiplied
  * floats when it loads them; here they stay as stored.
- * png is 8-bit, straight alpha, sRGB where the curve is known (then it says so), else the values as they are; without alpha or
+ * png is 8-bit, straight alpha, sRGB where the curve is known (then it says so), else, and of PQ and HLG, which would be dark
+ * without a tone mapping, the values as they are; without alpha or
  * colours that a PNG has, other channels are EINVAL. tif is (y, x, c), or planes with chw; float32 where no type is chosen.
  */
 #ifndef PIXFS_VIEW_H
@@ -44,6 +48,7 @@
 #include <stdint.h>
 
 #include "picture.h"
+#include "zarr.h"
 
 /* Where a view gets decoded chunks of its picture's (part, level) from. pin waits until the chunk is there; its samples
  * (laid out by codec_chunk_layout, read-only) stay valid until unpin. Several may be pinned at once, but a view keeps no
@@ -56,8 +61,9 @@ struct view_source {
 	void (*unpin)(void *context, uint32_t cx, uint32_t cy);
 };
 
-/* RAW: the elements alone. NPY, TIF: a header before them. PNG: elements u8, within the file. JSON: text about the view. */
-enum view_container { VIEW_RAW, VIEW_NPY, VIEW_TIF, VIEW_PNG, VIEW_JSON };
+/* RAW: the elements alone. NPY, TIF: a header before them. PNG: elements u8, within the file. JSON: text about the view.
+ * ZARR: the text of zarr.json; its chunks are views of their own. */
+enum view_container { VIEW_RAW, VIEW_NPY, VIEW_TIF, VIEW_PNG, VIEW_JSON, VIEW_ZARR };
 
 struct view; /* compiled; immutable, so safe for any number of threads; borrows the picture's header */
 
@@ -67,8 +73,11 @@ struct view_info {
 	uint64_t shape[4];      /* C order */
 	enum sample_type dtype; /* of the elements: little-endian bytes */
 	enum view_container container;
-	size_t header_bytes; /* before the elements: 128 for .npy, 0 for raw and PNG; JSON: all */
+	size_t header_bytes; /* before the elements: 128 for .npy, 0 for raw and PNG; JSON, ZARR: all */
 	uint64_t nbytes;     /* the whole file; what stat says */
+	const char *spec;    /* the operations, written in one way; borrowed from the view */
+	const char *axes;    /* of the shape, "yxc" in some order, or "flat"; borrowed from the view */
+	struct zarr zarr;    /* ZARR: the array */
 };
 
 /* Compiles spec (the file's name below views/, extension included, e.g. "linear,chw.npy") for a picture.
@@ -79,6 +88,10 @@ int view_compile(const struct picture *picture, const char *spec, struct view **
 /* The view of one channel (an index of part->channels) as float32 (H, W), at the channel's own resolution; npy chooses
  * the container. A part may be subsampled. -ENOENT: no such channel; else as view_compile. */
 int view_compile_channel(const struct picture *picture, uint32_t channel, int npy, struct view **ret_view, struct err *err);
+
+/* The view of one chunk of a spec that ends with ".zarr": the raw elements (y, x, c) of the full chunk, zeros beyond the edge.
+ * Chunks have the codec's own size, turned where the view is; index as zarr.h. -ENOENT: no such chunk; else as view_compile. */
+int view_compile_chunk(const struct picture *picture, const char *spec, uint64_t index, struct view **ret_view, struct err *err);
 
 void view_free(struct view *view); /* NULL is fine */
 const struct view_info *view_info(const struct view *view);

@@ -92,7 +92,7 @@ static int channel_of_role(struct view_plan *plan, enum view_role role, struct v
 	return 0;
 }
 
-static bool codec_inverts_inks(const struct view_plan *plan)
+bool plan_inverts_inks(const struct view_plan *plan)
 {
 	const struct codec_part *part = plan->picture->part;
 	for (size_t i = 0; i < part->nattributes; i++) {
@@ -115,7 +115,7 @@ static int convert_inks(struct view_plan *plan)
 	if (plan->native || plan->typed)
 		return err_set(plan->err, -EINVAL, "CMYK has no red, green and blue %s",
 			       plan->native ? "in its native samples" : "after a sample type: choose rgb before it");
-	enum pixel_op op = codec_inverts_inks(plan) ? PIXEL_MUL : PIXEL_MUL_NOT;
+	enum pixel_op op = plan_inverts_inks(plan) ? PIXEL_MUL : PIXEL_MUL_NOT;
 	struct view_channel channels[4];
 	struct pixel_expr exprs[4];
 	uint16_t k = plan->channels[inks[3]].source;
@@ -132,6 +132,8 @@ static int convert_inks(struct view_plan *plan)
 		n = 4;
 	}
 	int rc = plan_show(plan, channels, n);
+	if (plan->transfer.kind == TRANSFER_ICC) /* the profile speaks of inks, not of these */
+		plan->transfer = (struct transfer){TRANSFER_UNKNOWN, 0.0, "unknown"};
 	return rc ? rc : plan_pixels(plan, exprs);
 }
 

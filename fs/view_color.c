@@ -2,6 +2,7 @@
  * every machine gives the same bits: relative error below 2^-40, far less than a float32 shows. */
 #include "view_color.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "../codecs/simd.h"
@@ -13,8 +14,9 @@ struct transfer transfer_of_color(const struct codec_color *color)
 	static const struct {
 		const char *name;
 		enum transfer_kind kind;
-	} known[] = {
-		{"linear", TRANSFER_LINEAR}, {"srgb", TRANSFER_SRGB}, {"gamma", TRANSFER_GAMMA}, {"unknown", TRANSFER_UNKNOWN}};
+	} known[] = {{"linear", TRANSFER_LINEAR}, {"srgb", TRANSFER_SRGB},      {"gamma", TRANSFER_GAMMA},
+		     {"bt709", TRANSFER_BT709},   {"pq", TRANSFER_PQ},          {"hlg", TRANSFER_HLG},
+		     {"icc", TRANSFER_ICC},       {"unknown", TRANSFER_UNKNOWN}};
 	struct transfer transfer = {TRANSFER_OTHER, color->gamma, color->transfer};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (strcmp(color->transfer, known[i].name) == 0)
@@ -24,6 +26,29 @@ struct transfer transfer_of_color(const struct codec_color *color)
 	if (transfer.kind == TRANSFER_GAMMA && !(color->gamma > 0.0 && color->gamma < 1e6))
 		transfer.kind = TRANSFER_UNKNOWN;
 	return transfer;
+}
+
+struct curve curve_of_transfer(const struct transfer *transfer)
+{
+	static const uint8_t decode[] = {
+		[TRANSFER_SRGB] = DECODE_SRGB, [TRANSFER_GAMMA] = DECODE_POWER, [TRANSFER_BT709] = DECODE_BT709,
+		[TRANSFER_PQ] = DECODE_PQ,     [TRANSFER_HLG] = DECODE_HLG,     [TRANSFER_ICC] = DECODE_NOTHING};
+	return (struct curve){.decode = decode[transfer->kind], .power = transfer->gamma};
+}
+
+struct curve curve_of_profile(const struct icc_curve *profile)
+{
+	static const uint8_t decode[] = {[ICC_FORM_LINEAR] = DECODE_NOTHING,
+					 [ICC_FORM_SRGB] = DECODE_SRGB,
+					 [ICC_FORM_POWER] = DECODE_POWER,
+					 [ICC_FORM_PARAMETRIC] = DECODE_FORMULA,
+					 [ICC_FORM_TABLE] = DECODE_TABLE};
+	return (struct curve){.decode = decode[icc_curve_form(profile)], .power = profile->g, .profile = profile};
+}
+
+bool curve_acts(const struct curve *curve)
+{
+	return curve->decode != DECODE_NOTHING || curve->encode_srgb;
 }
 
 /* ---- x^p ---- */
@@ -108,32 +133,127 @@ static inline double srgb_encode(double v)
 	return v <= 0.0031308 ? v * 12.92 : power;
 }
 
-/* f(|v|) with v's sign; NaN stays as it is. */
-#define CURVE(name, expression)                                                                                                    \
-	SIMD_KERNEL static void name(float *dst, const float *src, double gamma, size_t n)                                         \
+/* ITU-T H.273 table 3, 1: the constants that make both pieces meet. */
+static inline double bt709_decode(double v)
+{
+	const double alpha = 1.099296826809442, beta = 0.018053968510807;
+	double power = power_of((v + (alpha - 1.0)) / alpha, 1.0 / 0.45);
+	return v < 4.5 * beta ? v / 4.5 : power;
+}
+
+/* H.273 table 3, 16: its constants are fractions of 4096. */
+static inline double pq_decode(double v)
+{
+	const double m1 = 2610.0 / 16384.0, m2 = 2523.0 / 32.0, c1 = 107.0 / 128.0, c2 = 2413.0 / 128.0, c3 = 2392.0 / 128.0;
+	double n = power_of(v, 1.0 / m2), above = n - c1, below = c2 - c3 * n;
+	above = above > 0.0 ? above : 0.0;
+	double power = power_of(above / (below > 0.0 ? below : 1.0), 1.0 / m1);
+	return below > 0.0 ? power : (double)INFINITY;
+}
+
+/* H.273 table 3, 18. */
+static inline double hlg_decode(double v)
+{
+	const double a = 0.17883277, b = 0.28466892, c = 0.55991073;
+	double t = (v - c) / a * 1.4426950408889634; /* 1 / ln 2 */
+	t = t < 1020.0 ? t : 1020.0;
+	t = t > -1020.0 ? t : -1020.0;
+	double exponential = (exp2_of(t) + b) / 12.0;
+	return v <= 0.5 ? v * v / 3.0 : exponential;
+}
+
+/* The formula of icc.h, for v >= 0. */
+static inline double formula_decode(double v, const struct icc_curve *p)
+{
+	double power = power_of(p->a * v + p->b, p->g) + p->e; /* of a negative base: 0 */
+	double line = p->c * v + p->f;
+	return v >= p->d ? power : line;
+}
+
+static inline double table_decode(double v, const struct icc_curve *p)
+{
+	double place = (v < 1.0 ? v > 0.0 ? v : 0.0 : 1.0) * (p->nentries - 1); /* NaN: 1, and not used */
+	int32_t i = (int32_t)place, last = (int32_t)p->nentries - 2;
+	i = i < last ? i : last;
+	double low = (double)p->entries[i], high = (double)p->entries[i + 1];
+	return (low + (high - low) * (place - i)) / 65535.0;
+}
+
+/* Of either sign. */
+static inline double encode_either(double v)
+{
+	double positive = srgb_encode(v < 0.0 ? -v : v);
+	return v < 0.0 ? -positive : positive;
+}
+
+static inline double encode_nothing(double v)
+{
+	return v;
+}
+
+/* encode(decoded(|v|)), negative values by symmetry about f(0), which is `at_zero`; NaN stays as it is. */
+#define CURVE(name, decoded, at_zero, encode)                                                                                      \
+	SIMD_KERNEL static void name(const struct curve *curve, float *dst, const float *src, size_t n)                            \
 	{                                                                                                                          \
-		(void)gamma;                                                                                                       \
+		const struct icc_curve profile = curve->profile ? *curve->profile : (struct icc_curve){0};                         \
+		const double gamma = curve->power, zero = at_zero;                                                                 \
+		(void)gamma, (void)profile;                                                                                        \
 		for (size_t i = 0; i < n; i++) {                                                                                   \
 			float value = src[i];                                                                                      \
 			double v = value < 0.0f ? -(double)value : (double)value;                                                  \
-			float out = (float)(expression);                                                                           \
-			out = value < 0.0f ? -out : out;                                                                           \
-			dst[i] = value != value || value == 0.0f ? value : out;                                                    \
+			double linear = decoded;                                                                                   \
+			linear = value < 0.0f ? 2.0 * zero - linear : linear;                                                      \
+			float out = (float)encode(linear), origin = zero == 0.0 ? value : out;                                     \
+			out = value == 0.0f ? origin : out;                                                                        \
+			dst[i] = value != value ? value : out;                                                                     \
 		}                                                                                                                  \
 	}
-CURVE(curve_srgb_decode, srgb_decode(v))
-CURVE(curve_srgb_encode, srgb_encode(v))
-CURVE(curve_power, power_of(v, gamma))
-CURVE(curve_power_srgb, srgb_encode(power_of(v, gamma)))
+#define CURVES(name, decoded, at_zero)                                                                                             \
+	CURVE(name, decoded, at_zero, encode_nothing)                                                                              \
+	CURVE(name##_srgb, decoded, at_zero, encode_either)
+CURVES(curve_nothing, v, 0.0)
+CURVES(curve_srgb, srgb_decode(v), 0.0)
+CURVES(curve_power, power_of(v, gamma), 0.0)
+CURVES(curve_bt709, bt709_decode(v), 0.0)
+CURVES(curve_pq, pq_decode(v), 0.0)
+CURVES(curve_hlg, hlg_decode(v), 0.0)
+CURVES(curve_formula, formula_decode(v, &profile), formula_decode(0.0, &profile))
+CURVE(curve_table, table_decode(v, &profile), table_decode(0.0, &profile), encode_nothing)
+
+SIMD_KERNEL static void encode_batch(float *dst, const double *light, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		double encoded = encode_either(light[i]);
+		dst[i] = (float)(light[i] != light[i] ? light[i] : encoded);
+	}
+}
+
+/* Looking up doesn't vectorise and encoding does: one after the other, still rounded once. */
+static void curve_table_srgb(const struct curve *curve, float *dst, const float *src, size_t n)
+{
+	enum { BATCH = 256 };
+	const double zero = table_decode(0.0, curve->profile);
+	double light[BATCH];
+	for (size_t done = 0; done < n; done += BATCH) {
+		size_t count = n - done < BATCH ? n - done : BATCH;
+		for (size_t i = 0; i < count; i++) {
+			double v = (double)src[done + i], decoded = table_decode(v < 0.0 ? -v : v, curve->profile);
+			light[i] = v != v || (v == 0.0 && zero == 0.0) ? v : v < 0.0 ? 2.0 * zero - decoded : decoded;
+		}
+		encode_batch(dst + done, light, count);
+	}
+}
 
 void curve_apply(const struct curve *curve, float *dst, const float *src, size_t n)
 {
-	if (curve->decode_power != 0.0 && curve->encode_srgb)
-		curve_power_srgb(dst, src, curve->decode_power, n);
-	else if (curve->decode_power != 0.0)
-		curve_power(dst, src, curve->decode_power, n);
-	else if (curve->decode_srgb)
-		curve_srgb_decode(dst, src, 0.0, n);
-	else
-		curve_srgb_encode(dst, src, 0.0, n);
+	typedef void kernel(const struct curve *curve, float *dst, const float *src, size_t n);
+	static kernel *const kernels[][2] = {[DECODE_NOTHING] = {curve_nothing, curve_nothing_srgb},
+					     [DECODE_SRGB] = {curve_srgb, curve_srgb_srgb},
+					     [DECODE_POWER] = {curve_power, curve_power_srgb},
+					     [DECODE_BT709] = {curve_bt709, curve_bt709_srgb},
+					     [DECODE_PQ] = {curve_pq, curve_pq_srgb},
+					     [DECODE_HLG] = {curve_hlg, curve_hlg_srgb},
+					     [DECODE_FORMULA] = {curve_formula, curve_formula_srgb},
+					     [DECODE_TABLE] = {curve_table, curve_table_srgb}};
+	kernels[curve->decode][curve->encode_srgb](curve, dst, src, n);
 }

@@ -1,4 +1,4 @@
-/* view_curve.c - a transfer curve over the colour channels of a plan: R, G, B and gray.
+/* view_curve.c - transfer curves over the colour channels of a plan: R, G, B and gray.
  *
  * Where the stored samples have 8 bits and nothing but moves was done to them, the curve is folded into the base stage as
  * tables of all 256 values; else it is a PIXEL stage. */
@@ -14,9 +14,20 @@ static bool is_colour(uint8_t role)
 	return role == ROLE_R || role == ROLE_G || role == ROLE_B || role == ROLE_GRAY;
 }
 
-static bool shows_colour(const struct view_plan *plan, uint32_t i)
+/* One curve, or R's, G's and B's. */
+struct curves {
+	const struct curve *curves;
+	uint32_t n;
+};
+
+/* The curve of shown channel i; NULL: no colour, or a curve that changes nothing. */
+static const struct curve *curve_of(const struct view_plan *plan, const struct curves *curves, uint32_t i)
 {
-	return i < plan->nchannels && is_colour(plan->channels[i].role);
+	if (i >= plan->nchannels || !is_colour(plan->channels[i].role))
+		return NULL;
+	uint8_t role = plan->channels[i].role;
+	const struct curve *curve = &curves->curves[curves->n == 1 ? 0 : role == ROLE_G ? 1 : role == ROLE_B ? 2 : 0];
+	return curve_acts(curve) ? curve : NULL;
 }
 
 /* The base, where nothing but moves without padding stands between it and the end; else NULL. */
@@ -54,9 +65,10 @@ static int curve_table(struct view_plan *plan, const struct base_channel *channe
 	return 0;
 }
 
-/* The curves' tables made so far: plain planes of one divisor share theirs, so that a row of them is one run. */
+/* The curve's table made last: plain planes of one divisor share it, so that a row of them is one run. */
 struct shared_table {
 	const float *table; /* NULL: none yet */
+	const struct curve *curve;
 	uint32_t divisor;
 };
 
@@ -65,7 +77,7 @@ static int fold_channel(struct view_plan *plan, const struct curve *curve, struc
 {
 	uint32_t divisor = plan->picture->part->planes[channel->plane].divisor;
 	bool plain = channel->kind == BASE_PLANE;
-	if (plain && shared->table && shared->divisor == divisor) {
+	if (plain && shared->table && shared->curve == curve && shared->divisor == divisor) {
 		channel->table = shared->table;
 	} else {
 		int rc = curve_table(plan, channel, curve, &channel->table);
@@ -73,26 +85,26 @@ static int fold_channel(struct view_plan *plan, const struct curve *curve, struc
 			return rc;
 	}
 	if (plain)
-		*shared = (struct shared_table){channel->table, divisor};
+		*shared = (struct shared_table){channel->table, curve, divisor};
 	channel->kind = BASE_TABLE;
 	return 0;
 }
 
 /* A new base with a channel for each one shown (equal ones once), the colours through tables. */
-static int fold_curve(struct view_plan *plan, struct view_stage *base, const struct curve *curve)
+static int fold_curves(struct view_plan *plan, struct view_stage *base, const struct curves *curves)
 {
 	uint32_t n = plan->nchannels + plan->nextra, count = 0;
 	struct base_channel *channels = plan_alloc(plan, n, sizeof *channels);
 	uint16_t *sources = plan_alloc(plan, n, sizeof *sources);
-	struct shared_table shared = {NULL, 0};
+	struct shared_table shared = {NULL, NULL, 0};
 	if (!channels || !sources)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
 		struct view_channel *shown = &plan->channels[i];
-		bool colour = shows_colour(plan, i);
+		const struct curve *curve = curve_of(plan, curves, i);
 		uint32_t known = 0;
 		sources[i] = shown->source;
-		while (known < i && !(sources[known] == sources[i] && shows_colour(plan, known) == colour))
+		while (known < i && !(sources[known] == sources[i] && curve_of(plan, curves, known) == curve))
 			known++;
 		if (known < i) {
 			shown->source = plan->channels[known].source;
@@ -100,7 +112,7 @@ static int fold_curve(struct view_plan *plan, struct view_stage *base, const str
 		}
 		channels[count] = base->base.channels[shown->source];
 		shown->source = (uint16_t)count;
-		int rc = colour ? fold_channel(plan, curve, &channels[count], &shared) : 0;
+		int rc = curve ? fold_channel(plan, curve, &channels[count], &shared) : 0;
 		if (rc)
 			return rc;
 		count++;
@@ -111,26 +123,29 @@ static int fold_curve(struct view_plan *plan, struct view_stage *base, const str
 	return 0;
 }
 
-int plan_curve(struct view_plan *plan, const struct curve *curve)
+int plan_curves(struct view_plan *plan, const struct curve *curves, uint32_t ncurves)
 {
 	struct view_stage *base = foldable_base(plan);
+	bool acts = false;
+	for (uint32_t i = 0; i < ncurves; i++)
+		acts |= curve_acts(&curves[i]);
+	if (!acts)
+		return 0;
+	struct curve *own = plan_alloc(plan, ncurves, sizeof *own);
+	if (!own)
+		return -ENOMEM;
+	memcpy(own, curves, ncurves * sizeof *own);
+	const struct curves all = {own, ncurves};
 	if (base)
-		return fold_curve(plan, base, curve);
+		return fold_curves(plan, base, &all);
 	uint32_t n = plan->nchannels + plan->nextra;
 	struct pixel_expr *exprs = plan_alloc(plan, n, sizeof *exprs);
-	struct curve *own = plan_alloc(plan, 1, sizeof *own);
-	if (!exprs || !own)
+	if (!exprs)
 		return -ENOMEM;
-	*own = *curve;
 	for (uint32_t i = 0; i < n; i++) {
-		bool colour = shows_colour(plan, i);
-		exprs[i] = (struct pixel_expr){colour ? PIXEL_CURVE : PIXEL_COPY,
-					       plan->channels[i].source,
-					       VIEW_NO_CHANNEL,
-					       VIEW_NO_CHANNEL,
-					       0,
-					       0,
-					       colour ? own : NULL};
+		const struct curve *curve = curve_of(plan, &all, i);
+		exprs[i] = (struct pixel_expr){
+			curve ? PIXEL_CURVE : PIXEL_COPY, plan->channels[i].source, VIEW_NO_CHANNEL, VIEW_NO_CHANNEL, 0, 0, curve};
 	}
 	return plan_pixels(plan, exprs);
 }

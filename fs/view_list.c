@@ -31,7 +31,7 @@ static bool plan_has_rgb(const struct view_plan *plan)
 	       plan_find_role(plan, ROLE_C) >= 0;
 }
 
-static bool plan_meets(const struct view_plan *plan, enum need need)
+static bool plan_meets(struct view_plan *plan, enum need need)
 {
 	bool rgb = plan_has_rgb(plan), colour = rgb || plan_find_role(plan, ROLE_GRAY) >= 0;
 	uint8_t orientation = plan->picture->header->orientation;
@@ -45,7 +45,7 @@ static bool plan_meets(const struct view_plan *plan, enum need need)
 	case NEED_COLOUR:
 		return colour;
 	case NEED_CURVE:
-		return colour && plan_find_role(plan, ROLE_C) < 0 && plan->transfer.kind >= TRANSFER_LINEAR;
+		return colour && plan_knows_curve(plan);
 	case NEED_STRAIGHT:
 		return plan->alpha == ALPHA_STRAIGHT || plan->alpha == ALPHA_UNKNOWN;
 	case NEED_PREMULTIPLIED:

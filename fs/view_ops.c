@@ -1,10 +1,8 @@
-/* view_ops.c - the operations on values: alpha, transfer curves, sample type, normalisation; and the layout. */
+/* view_ops.c - the operations on values: alpha, sample type, normalisation; and the layout. */
 #include "view_plan.h"
 
 #include <errno.h>
 #include <string.h>
-
-#include "../codecs/color.h"
 
 static struct pixel_expr expr_copy(uint16_t source)
 {
@@ -100,59 +98,6 @@ int op_over(struct view_plan *plan, const struct view_op *op, const char *argume
 	rc = over_exprs(plan, source, background, exprs);
 	plan->alpha = ALPHA_NONE;
 	return rc;
-}
-
-/* ---- transfer curves ---- */
-
-static int curves_apply_here(struct view_plan *plan, const char *name)
-{
-	static const char *const why[] = {[TRANSFER_UNKNOWN] = "the file doesn't say which transfer curve its values have",
-					  [TRANSFER_OTHER] = "not a transfer curve that views decode"};
-	if (plan_find_role(plan, ROLE_K) >= 0 && plan_find_role(plan, ROLE_C) >= 0)
-		return err_set(plan->err, -EINVAL, "%s: CMYK has no transfer curve: choose rgb first", name);
-	if (plan->transfer.kind == TRANSFER_OTHER)
-		return err_set(plan->err, -EINVAL, "%s: \"%s\" is %s (assume=<interop id> decides)", name, plan->transfer.name,
-			       why[TRANSFER_OTHER]);
-	if (plan->transfer.kind == TRANSFER_UNKNOWN)
-		return err_set(plan->err, -EINVAL, "%s: %s (assume=<interop id> decides)", name, why[TRANSFER_UNKNOWN]);
-	return 0;
-}
-
-int op_linear(struct view_plan *plan, const struct view_op *op, const char *argument)
-{
-	(void)argument;
-	int rc = curves_apply_here(plan, op->name);
-	if (rc || plan->transfer.kind == TRANSFER_DATA || plan->transfer.kind == TRANSFER_LINEAR)
-		return rc;
-	struct curve curve = {.decode_srgb = plan->transfer.kind == TRANSFER_SRGB};
-	if (plan->transfer.kind == TRANSFER_GAMMA)
-		curve.decode_power = plan->transfer.gamma;
-	plan->transfer = (struct transfer){TRANSFER_LINEAR, 0.0, "linear"};
-	return plan_curve(plan, &curve);
-}
-
-int op_srgb(struct view_plan *plan, const struct view_op *op, const char *argument)
-{
-	(void)argument;
-	int rc = curves_apply_here(plan, op->name);
-	if (rc || plan->transfer.kind == TRANSFER_DATA || plan->transfer.kind == TRANSFER_SRGB)
-		return rc;
-	struct curve curve = {.encode_srgb = true};
-	if (plan->transfer.kind == TRANSFER_GAMMA)
-		curve.decode_power = plan->transfer.gamma;
-	plan->transfer = (struct transfer){TRANSFER_SRGB, 0.0, "srgb"};
-	return plan_curve(plan, &curve);
-}
-
-int op_assume(struct view_plan *plan, const struct view_op *op, const char *argument)
-{
-	(void)op;
-	struct codec_color color;
-	color_unknown(&color, "none");
-	if (strcmp(argument, "unknown") != 0 && !color_interop_id(&color, argument, "assume"))
-		return err_set(plan->err, -EINVAL, "assume=%s: not a color interop ID", argument);
-	plan->transfer = transfer_of_color(&color);
-	return 0;
 }
 
 /* ---- layout and sample type ---- */

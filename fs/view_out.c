@@ -13,9 +13,11 @@
 const struct view_extension *view_extension_find(const char *name)
 {
 	static const struct view_extension table[] = {
-		{"f32", VIEW_RAW, true, SAMPLE_F32},    {"f16", VIEW_RAW, true, SAMPLE_F16},  {"u8", VIEW_RAW, true, SAMPLE_U8},
-		{"u16", VIEW_RAW, true, SAMPLE_U16},    {"npy", VIEW_NPY, false, SAMPLE_F32}, {"tif", VIEW_TIF, false, SAMPLE_F32},
+		{"f32", VIEW_RAW, true, SAMPLE_F32},    {"f16", VIEW_RAW, true, SAMPLE_F16},
+		{"u8", VIEW_RAW, true, SAMPLE_U8},      {"u16", VIEW_RAW, true, SAMPLE_U16},
+		{"npy", VIEW_NPY, false, SAMPLE_F32},   {"tif", VIEW_TIF, false, SAMPLE_F32},
 		{"json", VIEW_JSON, false, SAMPLE_F32}, {"png", VIEW_PNG, true, SAMPLE_U8},
+		{"zarr", VIEW_ZARR, false, SAMPLE_F32},
 	};
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (strcmp(name, table[i].name) == 0)
@@ -43,6 +45,13 @@ static int apply_op(struct view_plan *plan, const char *name)
 	return op->apply(plan, op, "");
 }
 
+/* PQ and HLG stay as they are: without a tone mapping, which nobody asked for, the picture would be dark. */
+static bool wants_srgb(struct view_plan *plan)
+{
+	return plan->transfer.kind != TRANSFER_DATA && plan->transfer.kind != TRANSFER_PQ && plan->transfer.kind != TRANSFER_HLG &&
+	       plan_knows_curve(plan);
+}
+
 /* Channels that a PNG can hold, values as PNG means them: straight alpha, and sRGB where the curve is known. What is
  * already u8 or native stays as it is. */
 static int suit_png(struct view_plan *plan)
@@ -61,8 +70,7 @@ static int suit_png(struct view_plan *plan)
 	if (rc || plan->typed || plan->native)
 		return rc;
 	rc = apply_op(plan, "straight");
-	bool curve = plan->transfer.kind == TRANSFER_LINEAR || plan->transfer.kind == TRANSFER_GAMMA;
-	return rc || !curve ? rc : apply_op(plan, "srgb");
+	return rc || !wants_srgb(plan) ? rc : apply_op(plan, "srgb");
 }
 
 int plan_suit_container(struct view_plan *plan, const struct view_extension *extension)
@@ -103,7 +111,7 @@ static int make_tiff(struct view_plan *plan)
 	return 0;
 }
 
-/* ---- npy, JSON ---- */
+/* ---- npy, JSON, Zarr ---- */
 
 static int make_npy(struct view_plan *plan)
 {
@@ -117,7 +125,7 @@ static int make_npy(struct view_plan *plan)
 }
 
 /* The operations written in one way: regions and sizes as they came out, then filter, layout and sample type. */
-static void finish_canonical(struct view_plan *plan)
+static int finish_canonical(struct view_plan *plan)
 {
 	static const char *const filters[] = {"nearest", "box", "linear", "cubic", "lanczos3"};
 	static const char *const types[] = {"u8", "u16", "u32", "f16", "f32"};
@@ -131,6 +139,20 @@ static void finish_canonical(struct view_plan *plan)
 		plan_note(plan, "%s", types[plan->type]);
 	if (!plan->len_canonical)
 		plan_note(plan, "pixels");
+	struct view_info *info = &plan->view->info;
+	info->spec = arena_copy(&plan->view->arena, plan->canonical, strlen(plan->canonical) + 1);
+	info->axes = arena_copy(&plan->view->arena, plan->axes, sizeof plan->axes);
+	return info->spec && info->axes ? 0 : err_set(plan->err, -ENOMEM, "no memory to describe the view");
+}
+
+/* The whole file is this text, which is freed. */
+static int keep_text(struct view_plan *plan, char *text, size_t len)
+{
+	struct view *view = plan->view;
+	view->prefix = arena_copy(&view->arena, text, len);
+	free(text);
+	view->info.header_bytes = view->info.nbytes = len;
+	return view->prefix ? 0 : err_set(plan->err, -ENOMEM, "no memory to describe the view");
 }
 
 static int make_json(struct view_plan *plan, uint64_t data_bytes)
@@ -140,10 +162,9 @@ static int make_json(struct view_plan *plan, uint64_t data_bytes)
 	struct json json;
 	char *text;
 	size_t len;
-	finish_canonical(plan);
 	json_init(&json, false);
 	json_object(&json, NULL);
-	json_string(&json, "spec", plan->canonical);
+	json_string(&json, "spec", view->info.spec);
 	json_array(&json, "shape");
 	for (uint32_t i = 0; i < view->info.ndim; i++)
 		json_uint(&json, NULL, view->info.shape[i]);
@@ -157,26 +178,40 @@ static int make_json(struct view_plan *plan, uint64_t data_bytes)
 	for (uint32_t i = 0; i < plan->nchannels; i++)
 		json_string(&json, NULL, plan->channels[i].name);
 	json_end_array(&json);
+	json_string(&json, "transfer", plan->transfer.kind == TRANSFER_DATA ? "data" : plan->transfer.name);
 	json_end_object(&json);
 	if (json_finish(&json, &text, &len))
 		return err_set(plan->err, -ENOMEM, "no memory to describe the view");
-	view->prefix = arena_copy(&view->arena, text, len);
-	free(text);
-	view->info.header_bytes = view->info.nbytes = len;
-	return view->prefix ? 0 : err_set(plan->err, -ENOMEM, "no memory to describe the view");
+	return keep_text(plan, text, len);
+}
+
+static int make_zarr(struct view_plan *plan)
+{
+	struct view *view = plan->view;
+	char *text;
+	size_t len;
+	plan_make_grid(plan);
+	view->info.zarr.spec = view->info.spec;
+	if (zarr_json(&view->info.zarr, &text, &len))
+		return err_set(plan->err, -ENOMEM, "no memory to describe the view");
+	return keep_text(plan, text, len);
 }
 
 int plan_make_container(struct view_plan *plan, const struct view_extension *extension)
 {
 	struct view *view = plan->view;
 	uint64_t data_bytes = (uint64_t)view->width * view->height * view->nout * view->element_bytes;
-	int rc = 0;
+	int rc = finish_canonical(plan);
+	if (rc)
+		return rc;
 	view->info.container = extension->container;
 	switch (extension->container) {
 	case VIEW_PNG:
 		return make_png(plan);
 	case VIEW_JSON:
 		return make_json(plan, data_bytes);
+	case VIEW_ZARR:
+		return make_zarr(plan);
 	case VIEW_NPY:
 		rc = make_npy(plan);
 		break;

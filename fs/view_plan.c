@@ -209,6 +209,7 @@ int plan_start(struct view_plan *plan, const char *spec)
 		return rc;
 	assign_roles(plan->channels, plan->nchannels);
 	plan->transfer = transfer_of_color(&part->color);
+	plan->stored = plan_find_role(plan, ROLE_K) >= 0 ? ICC_CMYK : plan_find_role(plan, ROLE_GRAY) >= 0 ? ICC_GRAY : ICC_RGB;
 	bool has_alpha = plan_find_role(plan, ROLE_A) >= 0;
 	plan->alpha = !has_alpha ? ALPHA_NONE : part->alpha == ALPHA_NONE ? ALPHA_UNKNOWN : part->alpha;
 	return plan_add_extras(plan, spec, room);

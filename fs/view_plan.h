@@ -9,6 +9,7 @@
  *   PIXEL   each channel an expression of channels at the same place
  *   MOVE    an integer affine map of coordinates: crops, flips, turns, padding with zeros
  *   RESIZE  separable resampling
+ *   PROFILE samples that an ICC profile's tables turn into linear R, G, B; others copied
  *
  * Everything here is immutable once compiled, except struct view_reader, the scratch memory of one view_read().
  */
@@ -114,7 +115,15 @@ struct resize_memory {
 	_Atomic(struct resize_table *) x, y; /* NULL until they are made */
 };
 
-enum stage_kind { STAGE_BASE, STAGE_PIXEL, STAGE_MOVE, STAGE_RESIZE };
+/* Its first three channels are R, G and B, made from channels of the stage before; the others are copies. */
+struct profile_stage {
+	const struct icc *icc;
+	bool inverted;      /* ink is 1 - sample */
+	uint16_t inputs[4]; /* icc->space of them */
+	uint16_t *copies;   /* of channel 3 and those behind it */
+};
+
+enum stage_kind { STAGE_BASE, STAGE_PIXEL, STAGE_MOVE, STAGE_RESIZE, STAGE_PROFILE };
 
 struct view_stage {
 	uint8_t kind; /* enum stage_kind */
@@ -124,6 +133,7 @@ struct view_stage {
 		struct pixel_expr *exprs; /* one for each channel */
 		struct view_move move;
 		struct resize_stage resize;
+		struct profile_stage profile;
 	};
 };
 
@@ -142,6 +152,7 @@ struct view {
 	unsigned element_bytes; /* of info.dtype */
 	unsigned char *prefix;  /* info.header_bytes before the elements */
 	struct png_out png;     /* VIEW_PNG */
+	struct icc *icc;        /* the file's profile, where an operation needed it */
 };
 
 /* ---- reading: view.c, view_stages.c, view_base.c, resize.c ---- */
@@ -179,6 +190,9 @@ void resize_memory_free(struct resize_memory *memory);
 int resize_fetch(struct view_reader *reader, uint32_t stage, struct view_rect rect, const uint16_t *list, uint32_t n,
 		 struct view_sink sink);
 
+int profile_fetch(struct view_reader *reader, uint32_t stage, struct view_rect rect, const uint16_t *list, uint32_t n,
+		  struct view_sink sink);
+
 int base_fetch(struct view_reader *reader, struct view_rect rect, const uint16_t *list, uint32_t n, struct view_sink sink);
 void base_want(struct view_reader *reader, struct view_rect rect);
 
@@ -188,7 +202,7 @@ bool sink_is_tile(const struct view_sink *sink, struct view_rect rect);
 /* Copies a tile to where sink says. */
 void sink_store(const float *tile, struct view_rect rect, uint32_t n, struct view_sink sink);
 
-/* ---- compiling: view_parse.c, view_ops.c, view_geometry.c, view_plan.c ---- */
+/* ---- compiling: view_parse.c, view_ops.c, view_transfer.c, view_geometry.c, view_plan.c ---- */
 
 enum view_role { ROLE_DATA, ROLE_R, ROLE_G, ROLE_B, ROLE_A, ROLE_GRAY, ROLE_C, ROLE_M, ROLE_Y, ROLE_K };
 
@@ -206,6 +220,7 @@ struct view_plan {
 	uint32_t nchannels, nextra;    /* shown now; then channels of the part that a later ch= names */
 	struct view_channel *channels; /* nchannels + nextra */
 	struct transfer transfer;      /* of the colour channels at this point */
+	enum icc_space stored;         /* the kind of samples that the picture has */
 	uint8_t alpha;                 /* enum codec_alpha at this point */
 	bool native, typed, valued, chosen, moved, upright, resized, has_filter;
 	bool chw, squeeze, flat;
@@ -234,8 +249,17 @@ int plan_show(struct view_plan *plan, const struct view_channel *channels, uint3
 /* A PIXEL stage with one expression for each shown channel and extra: exprs has nchannels + nextra. Channels with the same
  * expression share one. */
 int plan_pixels(struct view_plan *plan, const struct pixel_expr *exprs);
-/* A curve over the colour channels (R, G, B, gray): folded into tables where the stored samples have 8 bits. */
-int plan_curve(struct view_plan *plan, const struct curve *curve);
+/* Curves over the colour channels: one for all, or one each for R, G and B (then there is no gray). Folded into tables where the
+ * stored samples have 8 bits. */
+int plan_curves(struct view_plan *plan, const struct curve *curves, uint32_t ncurves);
+/* 0 where the profile of the picture's file can tell what its values mean; view->icc is then there. */
+int plan_profile(struct view_plan *plan);
+/* Whether linear and srgb can do their work here. */
+bool plan_knows_curve(struct view_plan *plan);
+/* A PROFILE stage: R, G, B, or C, M, Y, K, through the tables of view->icc; inks become R, G and B. */
+int plan_convert(struct view_plan *plan);
+/* The file stores 1 - ink. */
+bool plan_inverts_inks(const struct view_plan *plan);
 /* A channel of the last stage that is 1 everywhere. */
 int plan_constant_one(struct view_plan *plan, uint16_t *ret_source);
 /* Index of the shown channel of that role, -1: none. */
@@ -263,8 +287,15 @@ struct view_extension {
 const struct view_extension *view_extension_find(const char *name); /* NULL: unknown */
 /* What a container wants of the operations before the plan is finished: a PNG chooses channels and encodes. */
 int plan_suit_container(struct view_plan *plan, const struct view_extension *extension);
-/* The bytes before the elements, and info.header_bytes and nbytes. The rest of info is known. */
+/* The bytes before the elements, info.spec, header_bytes and nbytes. The rest of info is known. */
 int plan_make_container(struct view_plan *plan, const struct view_extension *extension);
+
+/* ---- view_zarr.c ---- */
+
+/* info.zarr but for its spec; the rest of info is known. */
+void plan_make_grid(struct view_plan *plan);
+/* From the whole picture, all operations applied, to one chunk of it, (y, x, c). -ENOENT: it has no such chunk. */
+int plan_move_to_chunk(struct view_plan *plan, uint64_t index);
 
 /* One operation of the grammar. */
 struct view_op {

@@ -261,6 +261,8 @@ int stage_fetch(struct view_reader *reader, uint32_t index, struct view_rect rec
 		return move_fetch(reader, index, rect, list, n, sink);
 	case STAGE_RESIZE:
 		return resize_fetch(reader, index, rect, list, n, sink);
+	case STAGE_PROFILE:
+		return profile_fetch(reader, index, rect, list, n, sink);
 	}
 	return 0;
 }

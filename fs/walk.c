@@ -290,6 +290,20 @@ int walk_lookup(struct node *dir, const char *name, struct node **ret_node, stru
 	return *ret_node ? 0 : err_set(err, -ENOMEM, "no memory");
 }
 
+int walk_dir_id(const struct node *dir, bool *ret_on_host, struct file_id *ret_id, struct err *err)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	*ret_on_host = !is_in_archive(dir);
+	if (!*ret_on_host)
+		return 0;
+	int rc = node_host_path(dir, path, sizeof path);
+	if (rc || fstatat(walk_root_fd, path, &st, 0) != 0)
+		return err_set(err, rc ? rc : -errno, "%s", strerror(rc ? -rc : errno));
+	*ret_id = file_id_of(&st);
+	return 0;
+}
+
 /* ---- listings ---- */
 
 struct walk {

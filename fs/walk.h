@@ -38,6 +38,9 @@ void walk_close(struct walk *walk); /* NULL is fine */
 /* The entry at offset (0: the first; else a `next`). 1, 0 at the end, or a negative errno. */
 int walk_next(struct walk *walk, uint64_t offset, struct walk_entry *ret_entry);
 
+/* Whether the directory lies on the host, and if so what it is now: its id changes when names come or go. */
+int walk_dir_id(const struct node *dir, bool *ret_on_host, struct file_id *ret_id, struct err *err);
+
 /* The index of a NODE_ARCHIVE, opened now if need be, borrowed for as long as the node is. The error is remembered. */
 int walk_archive(struct node *node, struct archive **ret_archive, struct err *err);
 

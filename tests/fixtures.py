@@ -7,6 +7,7 @@ bytes come out at every run with the same libraries (JPEG and some EXR are writt
 
     DIR/png jpeg exr     valid images                DIR/zip      archives, valid and awkward
     DIR/damaged          images that are errors      DIR/tree     a small dataset: class folders, labels.csv, a zip
+    DIR/icc              ICC profiles, as the fuzz target takes them
 """
 import os
 import sys
@@ -16,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "mou
 
 import make_exr_cases  # noqa: E402
 import make_exr_other  # noqa: E402
+import make_icc  # noqa: E402
 import make_jpeg  # noqa: E402
 import make_png  # noqa: E402
 import make_zip  # noqa: E402
@@ -46,6 +48,17 @@ def small_tree():
             "notes/readme.txt": "plain text, Grüße\n".encode(), "notes/empty": b"", "notes/big.bin": pattern(700, 1000, 1, 8, 5).tobytes()}
 
 
+def profiles():
+    """name -> bytes of ICC profiles behind the byte that says to the fuzz target what samples they are for."""
+    grays = {f"gray_{name}": b"\0" + make_icc.gray(curve) for name, curve in make_icc.CURVES.items()}
+    rgbs = {f"rgb_{name}": b"\1" + make_icc.rgb(curve, make_icc.CURVES["gamma18"]) for name, curve in make_icc.CURVES.items()}
+    points = make_icc.corners(4, 2)[:, :3]
+    table = (points * 40000).astype("uint16")
+    inks = {"inks": b"\2" + make_icc.profile(b"CMYK", {b"A2B0": make_icc.lut16(4, 2, table)}, version=make_icc.V2, connection=b"Lab ")}
+    tables = {"tables": b"\1" + make_icc.profile(b"RGB ", {b"A2B0": make_icc.lut_a_to_b(3, 2, table[:8])}, connection=b"Lab ")}
+    return {**grays, **rgbs, **inks, **tables}
+
+
 def archive_of(files, path, method=zipfile.ZIP_STORED):
     """A zip of relative path -> bytes, with a fixed time of day."""
     with zipfile.ZipFile(path, "w") as archive:
@@ -66,6 +79,7 @@ def write_all(folder):
         write_files(os.path.join(folder, kind), {c.name: c.data for c in cases})
     write_files(os.path.join(folder, "damaged"), damaged_files())
     write_files(os.path.join(folder, "zip"), archives())
+    write_files(os.path.join(folder, "icc"), profiles())
     tree = small_tree()
     write_files(os.path.join(folder, "tree"), tree)
     archive_of(tree, os.path.join(folder, "tree", "data.zip"))

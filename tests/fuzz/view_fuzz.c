@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../../fs/view.h"
+#include "../unit/icc_build.h"
 
 enum {
 	PICTURE_BYTES = 8,
@@ -45,6 +46,8 @@ struct fuzz_picture {
 	char names[MAX_PLANES][2];
 	uint8_t palette[NPALETTE][4];
 	struct codec_level level;
+	struct icc_build profile;
+	struct codec_blob blob;
 	uint16_t shown[MAX_PLANES];
 	struct picture picture;
 	struct chunk chunks[MAX_SIDE * MAX_SIDE];
@@ -128,6 +131,16 @@ static void make_geometry(struct fuzz_picture *made, bool subsampled, const uint
 	made->part.display_window = (struct codec_box){min_x, -3, min_x + seed[6] / 2, seed[5] % 24};
 }
 
+/* For the transfer "icc": the profile that the channels suit, with curves or with tables. */
+static void make_profile(struct fuzz_picture *made, const struct choice *choice, bool tables)
+{
+	const char *space = choice->names[0] == 'Y' ? "GRAY" : choice->names[0] == 'C' ? "CMYK" : "RGB ";
+	icc_build_whole(&made->profile, space, tables);
+	made->blob = (struct codec_blob){"icc.icc", made->profile.bytes, made->profile.len_bytes};
+	made->header.blobs = &made->blob;
+	made->header.nblobs = 1;
+}
+
 static void make_picture(struct fuzz_picture *made, const uint8_t *seed)
 {
 	memset(made, 0, sizeof *made);
@@ -136,6 +149,8 @@ static void make_picture(struct fuzz_picture *made, const uint8_t *seed)
 	make_geometry(made, choice.subsampled, seed);
 	made->header = (struct codec_header){.random_access = "tile", .nparts = 1, .nframes = 1, .parts = &made->part};
 	made->header.orientation = seed[7] % 9;
+	if (seed[4] >> 6 == 3)
+		make_profile(made, &choice, seed[6] & 1);
 	require(codec_header_check(&made->header, &codec_default_limits, NULL) == 0);
 	bool hides_last = seed[7] & 64 && made->part.nchannels > 1;
 	made->picture = (struct picture){&made->header, &made->part, 0, 0, made->part.nchannels - hides_last, made->shown};
@@ -269,7 +284,9 @@ static const char *const words[] = {"pixels",
 				    ".png",
 				    ".tif",
 				    ".json",
-				    ".u16"};
+				    ".u16",
+				    "hlg_rec2020_display",
+				    "pq_rec2020_display"};
 
 /* The spec as a string, without NULs within; cut off where there is no more room. */
 static void make_spec(const uint8_t *data, size_t len_bytes, char spec[MAX_SPEC_BYTES])

@@ -282,7 +282,13 @@ def test_every_attempt_to_write_is_erofs(image, attempt):
 def test_statfs(image):
     info = os.statvfs(image[0].path)
     assert info.f_namemax == 255 and info.f_bsize > 0
-    assert info.f_flag & os.ST_RDONLY
+    assert not info.f_flag & os.ST_RDONLY  # .pixfs/prefetch can be written
+
+
+def test_a_mount_may_be_read_only_altogether(source, mounted):
+    mount = mounted(source, "ro")
+    assert os.statvfs(mount.path).f_flag & os.ST_RDONLY
+    assert errno_of(os.open, mount.at(".pixfs", "prefetch"), os.O_WRONLY) == errno.EROFS
 
 
 def test_names_of_any_bytes(source, mounted):

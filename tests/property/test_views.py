@@ -129,7 +129,8 @@ def random_picture(rng):
     picture.transfer, picture.gamma, picture.interop = rng.choice(
         [('srgb', 0.0, 'srgb_rec709_scene'), ('srgb', 0.0, 'srgb_rec709_scene'), ('linear', 0.0, 'lin_rec709_scene'),
          ('linear', 0.0, 'unknown'), ('gamma', 2.2, 'g22_rec709_scene'), ('gamma', 1.7, 'unknown'), ('linear', 0.0, 'data'),
-         ('unknown', 0.0, 'unknown'), ('icc', 0.0, 'unknown'), ('pq', 0.0, 'unknown')])
+         ('unknown', 0.0, 'unknown'), ('icc', 0.0, 'unknown'), ('pq', 0.0, 'unknown'), ('hlg', 0.0, 'unknown'),
+         ('bt709', 0.0, 'unknown')])
     picture.chunk = rng.choice([(picture.width, 1), (picture.width, 3), (picture.width, picture.height), (7, 5), (16, 16),
                                 (picture.width, 16), (1, 1) if picture.width * picture.height < 200 else (9, 9)])
     return picture
@@ -162,7 +163,8 @@ def random_op(rng, picture):
     if kind < 50:
         return rng.choice(['linear', 'srgb', 'premul', 'straight', 'linear', 'premul', 'straight', 'over=1:1:1', 'over=0:0.5:.25',
                            'over=-1:2.5:0.1', 'assume=srgb_rec709_scene', 'assume=lin_rec709_scene', 'assume=g22_rec709_scene',
-                           'assume=data', 'assume=unknown', 'assume=g18_rec709_scene', 'norm=imagenet', 'rgb,norm=imagenet'])
+                           'assume=data', 'assume=unknown', 'assume=pq_rec2020_display', 'assume=hlg_rec2020_display',
+                           'assume=g18_rec709_scene', 'norm=imagenet', 'rgb,norm=imagenet'])
     if kind < 66:
         return rng.choice(['upright', 'bottomup', 'mirror', 'rot=90', 'rot=180', 'rot=270', 'rot=0', 'square', 'display', 'blender'])
     if kind < 74:

@@ -133,6 +133,31 @@ def power(v, gamma):
         return np.copysign(np.abs(v.astype(np.float64)) ** gamma, v)
 
 
+def bt709_to_linear(v):
+    a, alpha, beta = np.abs(v.astype(np.float64)), 1.099296826809442, 0.018053968510807
+    with np.errstate(all='ignore'):
+        out = np.where(a < 4.5 * beta, a / 4.5, ((a + alpha - 1) / alpha) ** (1 / 0.45))
+    return np.copysign(out, v)
+
+
+def pq_to_linear(v):
+    m1, m2, c1, c2, c3 = 0.1593017578125, 78.84375, 0.8359375, 18.8515625, 18.6875
+    with np.errstate(all='ignore'):
+        n = np.abs(v.astype(np.float64)) ** (1 / m2)
+        below = c2 - c3 * n
+        out = np.where(below > 0, (np.maximum(n - c1, 0) / below) ** (1 / m1), np.where(np.isnan(n), n, np.inf))
+    return np.copysign(out, v)
+
+
+def hlg_to_linear(v):
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    value = np.abs(v.astype(np.float64))
+    with np.errstate(all='ignore'):
+        out = np.where(value <= 0.5, value * value / 3, (np.exp((value - c) / a) + b) / 12)
+    return np.copysign(out, v)
+
+
+DECODE = {'srgb': srgb_to_linear, 'linear': lambda v: v, 'bt709': bt709_to_linear, 'pq': pq_to_linear, 'hlg': hlg_to_linear}
 INTEROP = {'lin': ('linear', 0), 'srgb': ('srgb', 0), 'g18': ('gamma', 1.8), 'g22': ('gamma', 2.2), 'g24': ('gamma', 2.4)}
 ORIENT = {2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1], 5: lambda a: a.swapaxes(0, 1),
           6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a, 2).swapaxes(0, 1), 8: lambda a: np.rot90(a, 1)}
@@ -308,11 +333,11 @@ class Model:
     def curve(self, target):
         if self.find('C') and self.find('K'):
             raise einval('inks have no curve')
-        if self.transfer not in ('data', 'linear', 'srgb', 'gamma'):
+        if self.transfer not in ('data', 'gamma', *DECODE):
             raise einval('unknown curve')
         if self.transfer in ('data', target):
             return
-        decode = {'srgb': srgb_to_linear, 'gamma': lambda v: power(v, self.gamma), 'linear': lambda v: v}[self.transfer]
+        decode = DECODE.get(self.transfer, lambda v: power(v, self.gamma))
         encode = linear_to_srgb if target == 'srgb' else lambda v: v
 
         def f(s):
@@ -330,6 +355,9 @@ class Model:
             self.transfer = 'unknown'
             return
         curve, _, rest = ident.partition('_')
+        if ident in ('pq_rec2020_display', 'hlg_rec2020_display'):
+            self.transfer = curve
+            return
         if curve not in INTEROP or not re.fullmatch(r'(rec709|p3d65|ap1|adobergb)_(scene|display)', rest):
             raise einval('no interop id')
         self.transfer, self.gamma = INTEROP[curve]
@@ -547,7 +575,7 @@ class Model:
         if self.type or self.native:
             return
         self.set_alpha(STRAIGHT)
-        if self.transfer in ('linear', 'gamma'):
+        if self.transfer in ('linear', 'gamma', 'bt709') and not (self.find('C') and self.find('K')):
             self.curve('srgb')
 
     def finish(self, extension):

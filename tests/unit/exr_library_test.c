@@ -1,4 +1,4 @@
-/* exr_library_test.c - PIZ, PXR24, B44, B44A, DWAA: what the codec leaves to the OpenEXR C++ library. The files are
+/* exr_library_test.c - PIZ, B44, B44A, DWAA, which the codec leaves to the OpenEXR C++ library, and PXR24. The files are
  * written by OpenEXRCore's encoder, another implementation, from samples that the compressions keep exactly; DWA, which it
  * can't write, is a small file whose values were read by another program. */
 #include "exr_case.h"

@@ -216,6 +216,32 @@ static void broken_image_data(void)
 	free(raw.data);
 }
 
+/* Where the image data break off in a later band, the bands before have the stored samples and the one with the damage none. */
+static void bands_before_the_damage(void)
+{
+	start(700, 900, 8, 2, 0);
+	struct raw raw = raw_image(), z = packed(raw.data, raw.len);
+	memset(z.data + z.len / 2, 0xff, 64);
+	put_chunk("IDAT", z.data, z.len);
+	put_iend();
+	struct result r = open_built();
+	uint32_t rows = r.part->levels->chunk_height, cy = 0;
+	struct codec_cursor *cursor = NULL;
+	uint8_t *band = malloc((size_t)700 * 3 * rows);
+	int rc = 0;
+	for (; !rc && cy < r.part->levels->nchunks_y; cy++) {
+		rc = codec_png.decode(r.image, &cursor, 0, 0, 0, cy, band, &r.decode_err);
+		for (uint32_t i = 0; !rc && i < rows * 700 * 3; i++)
+			CHECK(band[i] == sample_at(i / 3 % 700, cy * rows + i / 2100, i % 3));
+	}
+	CHECK(rc == -EIO && cy > 2 && cy < r.part->levels->nchunks_y && strstr(r.decode_err.text, "row "));
+	codec_png.cursor_free(cursor);
+	free(band);
+	free(raw.data);
+	free(z.data);
+	result_free(&r);
+}
+
 /* The wrong Adler-32 is found wherever libpng's reads of the image data end, between the last row and it too. */
 static void wrong_data_check_anywhere(void)
 {
@@ -377,6 +403,7 @@ int main(void)
 		{"too little image data is damage", too_little_image_data},
 		{"too much image data is ignored", too_much_is_ignored},
 		{"broken image data is damage", broken_image_data},
+		{"the bands before the damage are true", bands_before_the_damage},
 		{"a wrong Adler-32 is found anywhere", wrong_data_check_anywhere},
 		{"a flat image is plausible, a giant isn't", flat_image_is_plausible},
 		{"rules of palettes", palette_rules},

@@ -25,7 +25,7 @@ static void *submit_many(void *pause)
 	for (unsigned i = 0; i < NTASKS; i++) {
 		struct pool_task *task = malloc(sizeof *task);
 		task->run = count_run;
-		pool_submit(task);
+		pool_submit(task, POOL_DECODE);
 		if (pause && i % 1000 == 0)
 			usleep(1000); /* the threads fall asleep in between */
 	}
@@ -73,9 +73,9 @@ static void late_tasks_are_run_by_others(unsigned nlong)
 	CHECK(pool_start(1) == 0);
 	for (unsigned i = 0; i < nlong; i++) {
 		tasks[i].run = wait_for_release;
-		pool_submit(&tasks[i]);
+		pool_submit(&tasks[i], POOL_DECODE);
 	}
-	pool_submit(&last);
+	pool_submit(&last, POOL_DECODE);
 	for (unsigned i = 0; i < 20000 && !atomic_load(&released); i++)
 		usleep(500);
 	CHECK(atomic_load(&released));
@@ -101,9 +101,9 @@ static void also_after_a_rest(void)
 	atomic_store(&released, false);
 	CHECK(pool_start(1) == 0);
 	usleep(20000);
-	pool_submit(&hold);
+	pool_submit(&hold, POOL_DECODE);
 	usleep(20000);
-	pool_submit(&last);
+	pool_submit(&last, POOL_DECODE);
 	for (unsigned i = 0; i < 20000 && !atomic_load(&released); i++)
 		usleep(500);
 	CHECK(atomic_load(&released));
