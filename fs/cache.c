@@ -5,18 +5,19 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
+#include "memory.h"
 #include "status.h"
 
-enum { MAP_BYTES = 128 << 10, WAIT_MS = 100, FIRST_BUCKETS = 1024 };
+enum { WAIT_MS = 100, FIRST_BUCKETS = 1024, NSIGNALS = 16 };
 
 struct chunk {
 	struct cache_group *group;
 	struct chunk_key key;
 	enum cache_state state; /* FILLING, READY or FAILED */
 	unsigned pins;
+	unsigned waiters;
 	bool doomed; /* failed for want of memory: forgotten with the last pin, so that it can be tried again */
 	struct chunk *bucket_next;
 	struct chunk *group_next, **group_link;
@@ -28,7 +29,7 @@ struct chunk {
 
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* some chunk left FILLING */
+	pthread_cond_t changed[NSIGNALS]; /* a chunk left FILLING: signal_of() it, so that few are woken for nothing */
 	struct chunk **buckets;
 	size_t nbuckets, nchunks;
 	struct chunk *newest, *oldest;
@@ -40,7 +41,8 @@ int cache_start(uint64_t budget_bytes)
 	pthread_condattr_t attributes;
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&cache.changed, &attributes);
+	for (unsigned i = 0; i < NSIGNALS; i++)
+		pthread_cond_init(&cache.changed[i], &attributes);
 	pthread_condattr_destroy(&attributes);
 	cache.budget_bytes = budget_bytes;
 	cache.nbuckets = FIRST_BUCKETS;
@@ -52,7 +54,8 @@ void cache_stop(void)
 {
 	free(cache.buckets);
 	cache.buckets = NULL;
-	pthread_cond_destroy(&cache.changed);
+	for (unsigned i = 0; i < NSIGNALS; i++)
+		pthread_cond_destroy(&cache.changed[i]);
 }
 
 /* ---- the table ---- */
@@ -143,14 +146,6 @@ static void list_remove(struct chunk *chunk)
 	*(chunk->older ? &chunk->older->newer : &cache.oldest) = chunk->newer;
 }
 
-static void data_free(void *data, size_t len_bytes)
-{
-	if (len_bytes >= MAP_BYTES)
-		munmap(data, len_bytes);
-	else
-		free(data);
-}
-
 static void charge(size_t len_bytes)
 {
 	cache.used_bytes += len_bytes;
@@ -173,10 +168,8 @@ static void chunk_free(struct chunk *chunk)
 	*chunk->group_link = chunk->group_next;
 	if (chunk->group_next)
 		chunk->group_next->group_link = chunk->group_link;
-	if (chunk->data) {
-		discharge(chunk->len_bytes);
-		data_free(chunk->data, chunk->len_bytes);
-	}
+	if (chunk->data)
+		discharge(memory_free(chunk->data, chunk->len_bytes));
 	free(chunk->err);
 	free(chunk);
 	cache.nchunks--;
@@ -250,19 +243,33 @@ enum cache_state cache_begin(struct cache_group *group, struct chunk_key key, st
 	return state;
 }
 
+static pthread_cond_t *signal_of(const struct chunk *chunk)
+{
+	return &cache.changed[((chunk->key.cx + chunk->key.cy) ^ (uintptr_t)chunk->group >> 6) % NSIGNALS];
+}
+
+/* Sleeps until the chunk left FILLING, for WAIT_MS at most. Lock held. */
+static void sleep_for(struct chunk *chunk)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += WAIT_MS * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	chunk->waiters++;
+	pthread_cond_timedwait(signal_of(chunk), &cache.lock, &until);
+	chunk->waiters--;
+}
+
 int cache_wait(struct chunk *chunk, bool (*give_up)(void *context), void *context, struct err *err)
 {
 	int rc = 0;
 	pthread_mutex_lock(&cache.lock);
 	while (chunk->state == CACHE_FILLING && rc == 0) {
-		struct timespec until;
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += WAIT_MS * 1000000;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_nsec -= 1000000000;
-			until.tv_sec++;
-		}
-		if (pthread_cond_timedwait(&cache.changed, &cache.lock, &until) == ETIMEDOUT && give_up && give_up(context))
+		sleep_for(chunk);
+		if (chunk->state == CACHE_FILLING && give_up && give_up(context))
 			rc = err_set(err, -EINTR, "the reader gave up");
 	}
 	if (chunk->state == CACHE_FAILED)
@@ -315,32 +322,33 @@ void cache_reserve(int64_t change_bytes)
 
 void *cache_alloc(size_t len_bytes)
 {
+	size_t charged_bytes;
 	pthread_mutex_lock(&cache.lock);
 	shrink(len_bytes);
-	charge(len_bytes);
+	void *data = memory_alloc(len_bytes, &charged_bytes);
+	if (data) {
+		charge(charged_bytes);
+		shrink(0);
+	}
 	pthread_mutex_unlock(&cache.lock);
-	void *data;
-	if (len_bytes >= MAP_BYTES) {
-		data = mmap(NULL, len_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (data == MAP_FAILED)
-			data = NULL;
-	} else {
-		data = aligned_alloc(64, (len_bytes + 63) / 64 * 64);
-	}
-	if (!data) {
-		pthread_mutex_lock(&cache.lock);
-		discharge(len_bytes);
-		pthread_mutex_unlock(&cache.lock);
-	}
 	return data;
 }
 
 void cache_release(void *data, size_t len_bytes)
 {
 	pthread_mutex_lock(&cache.lock);
-	discharge(len_bytes);
+	discharge(memory_free(data, len_bytes));
 	pthread_mutex_unlock(&cache.lock);
-	data_free(data, len_bytes);
+}
+
+/* Lock held: the chunk is filled, or won't be; gives the lock back. */
+static void leave_filling_unlock(struct chunk *chunk, enum cache_state state)
+{
+	pthread_cond_t *signal = chunk->waiters ? signal_of(chunk) : NULL;
+	chunk->state = state;
+	pthread_mutex_unlock(&cache.lock);
+	if (signal)
+		pthread_cond_broadcast(signal);
 }
 
 void cache_finish(struct chunk *chunk, void *data, size_t len_bytes)
@@ -348,9 +356,7 @@ void cache_finish(struct chunk *chunk, void *data, size_t len_bytes)
 	pthread_mutex_lock(&cache.lock);
 	chunk->data = data;
 	chunk->len_bytes = len_bytes;
-	chunk->state = CACHE_READY;
-	pthread_cond_broadcast(&cache.changed);
-	pthread_mutex_unlock(&cache.lock);
+	leave_filling_unlock(chunk, CACHE_READY);
 }
 
 /* What may be otherwise the next time is not remembered. */
@@ -367,7 +373,5 @@ void cache_fail(struct chunk *chunk, const struct err *err)
 	pthread_mutex_lock(&cache.lock);
 	chunk->err = copy;
 	chunk->doomed = !copy || is_passing(err->code);
-	chunk->state = CACHE_FAILED;
-	pthread_cond_broadcast(&cache.changed);
-	pthread_mutex_unlock(&cache.lock);
+	leave_filling_unlock(chunk, CACHE_FAILED);
 }

@@ -128,7 +128,7 @@ static int check_image(struct node *node, struct err *err)
 	if (rc)
 		return rc;
 	const char *unsupported = target.picture.part->unsupported;
-	rc = image_use(target.image, err);
+	rc = image_use(target.image, NULL, NULL, err);
 	if (rc == 0)
 		image_unuse(target.image);
 	if (rc == 0 && unsupported)
@@ -142,7 +142,7 @@ static int check_node(struct node *node, struct err *err)
 	struct handle *handle;
 	if (node->kind == NODE_IMAGE)
 		return check_image(node, err);
-	int rc = tree_open((struct place){node, ROW_SELF}, NULL, &handle, err);
+	int rc = tree_open((struct place){node, ROW_SELF}, NULL, NULL, &handle, err);
 	if (rc == 0)
 		handle_close(handle);
 	return rc;

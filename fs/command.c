@@ -61,7 +61,7 @@ enum exit_code command_cat(const char *path)
 	node_ref(walk_root);
 	rc = resolve(path, &place, &err);
 	if (rc == 0)
-		rc = tree_open(place, NULL, &handle, &err);
+		rc = tree_open(place, NULL, NULL, &handle, &err);
 	if (rc == 0)
 		rc = copy_out(handle, &err);
 	if (rc)

@@ -7,6 +7,8 @@
 
 #include "status.h"
 
+enum { MAX_BATCH = 16, BATCH_BYTES = 128 << 10 };
+
 static const struct codec_part *part_of(const struct image *image, uint32_t part)
 {
 	return &image->codec_image->header.parts[part];
@@ -53,22 +55,27 @@ static void chunk_settle(struct image *image, struct chunk *chunk, void *data, s
 
 /* ---- any chunk alone ---- */
 
-struct chunk_fill {
+/* Chunks of one image that a task decodes one after the other: a task costs more than a small chunk. */
+struct fill_batch {
 	struct pool_task task;
 	struct image *image;
-	struct chunk *chunk;
+	uint64_t len_bytes; /* of all chunks, decoded */
+	unsigned n;
+	struct chunk *chunks[MAX_BATCH]; /* pinned */
 };
 
-static void chunk_fill_run(struct pool_task *task)
+static void fill_batch_run(struct pool_task *task)
 {
-	struct chunk_fill *fill = (struct chunk_fill *)task;
-	struct err err = ERR_NONE;
-	struct chunk_key key = cache_key(fill->chunk);
-	size_t len_bytes = (size_t)chunk_len_bytes(fill->image, key);
-	void *data = decode_chunk(fill->image, NULL, key, len_bytes, &err);
-	chunk_settle(fill->image, fill->chunk, data, len_bytes, &err);
-	image_unref(fill->image);
-	free(fill);
+	struct fill_batch *batch = (struct fill_batch *)task;
+	for (unsigned i = 0; i < batch->n; i++) {
+		struct err err = ERR_NONE;
+		struct chunk_key key = cache_key(batch->chunks[i]);
+		size_t len_bytes = (size_t)chunk_len_bytes(batch->image, key);
+		void *data = decode_chunk(batch->image, NULL, key, len_bytes, &err);
+		chunk_settle(batch->image, batch->chunks[i], data, len_bytes, &err);
+	}
+	image_unref(batch->image);
+	free(batch);
 }
 
 static void no_memory(struct chunk *chunk)
@@ -80,20 +87,31 @@ static void no_memory(struct chunk *chunk)
 }
 
 /* A worker of the pool decodes here and now: it would only wait for another one. */
-static void submit_alone(struct image *image, struct chunk *chunk)
+void fill_start_end(struct fill_batch **batch)
 {
-	struct chunk_fill *fill = calloc(1, sizeof *fill);
-	if (!fill) {
-		no_memory(chunk);
-		return;
+	struct fill_batch *full = *batch;
+	*batch = NULL;
+	if (full && pool_is_worker())
+		fill_batch_run(&full->task);
+	else if (full)
+		pool_submit(&full->task, POOL_DECODE);
+}
+
+static void submit_alone(struct image *image, struct chunk *chunk, struct fill_batch **batch)
+{
+	if (!*batch) {
+		*batch = calloc(1, sizeof **batch);
+		if (!*batch) {
+			no_memory(chunk);
+			return;
+		}
+		(*batch)->task.run = fill_batch_run;
+		(*batch)->image = image_ref(image);
 	}
-	fill->task.run = chunk_fill_run;
-	fill->image = image_ref(image);
-	fill->chunk = chunk;
-	if (pool_is_worker())
-		chunk_fill_run(&fill->task);
-	else
-		pool_submit(&fill->task, POOL_DECODE);
+	(*batch)->len_bytes += chunk_len_bytes(image, cache_key(chunk));
+	(*batch)->chunks[(*batch)->n++] = chunk;
+	if ((*batch)->n == MAX_BATCH || (*batch)->len_bytes >= BATCH_BYTES)
+		fill_start_end(batch);
 }
 
 /* ---- forward only ---- */
@@ -302,19 +320,13 @@ static void submit_forward(struct image *image, struct chunk *chunk)
 
 /* ---- both ---- */
 
-/* With CACHE_BEGUN the filler's pin is the one that cache_begin gave; the caller's own comes from asking again. */
-static enum cache_state begin(struct image *image, struct chunk_key key, struct chunk **ret_chunk, struct err *err)
+/* With CACHE_BEGUN the filler's pin is the one that cache_begin gave. */
+static void submit(struct image *image, struct chunk *chunk, struct fill_batch **batch)
 {
-	enum cache_state state = cache_begin(&image->chunks, key, ret_chunk, err);
-	if (state != CACHE_BEGUN)
-		return state;
-	struct chunk *filler = *ret_chunk;
-	cache_begin(&image->chunks, key, ret_chunk, err);
-	if (part_of(image, key.part)->access == CODEC_ACCESS_FORWARD)
-		submit_forward(image, filler);
+	if (part_of(image, cache_key(chunk).part)->access == CODEC_ACCESS_FORWARD)
+		submit_forward(image, chunk);
 	else
-		submit_alone(image, filler);
-	return state;
+		submit_alone(image, chunk, batch);
 }
 
 int fill_begin(struct image *image, struct chunk_key key, struct chunk **ret_chunk, struct err *err)
@@ -323,7 +335,14 @@ int fill_begin(struct image *image, struct chunk_key key, struct chunk **ret_chu
 	if (unsupported)
 		return err_set(err, -EOPNOTSUPP, "%s", unsupported);
 	struct chunk *chunk;
-	enum cache_state state = begin(image, key, &chunk, err);
+	enum cache_state state = cache_begin(&image->chunks, key, &chunk, err);
+	if (state == CACHE_BEGUN) {
+		struct chunk *filler = chunk;
+		struct fill_batch *batch = NULL;
+		cache_begin(&image->chunks, key, &chunk, err); /* the caller's own pin comes from asking again */
+		submit(image, filler, &batch);
+		fill_start_end(&batch);
+	}
 	status_add(state == CACHE_READY ? &status.cache_hits : &status.cache_misses, 1);
 	if (state == CACHE_FAILED)
 		return err ? err->code : -EIO;
@@ -331,12 +350,15 @@ int fill_begin(struct image *image, struct chunk_key key, struct chunk **ret_chu
 	return 0;
 }
 
-void fill_start(struct image *image, struct chunk_key key)
+void fill_start(struct image *image, struct chunk_key key, struct fill_batch **batch)
 {
 	struct chunk *chunk;
 	struct err err = ERR_NONE;
 	if (part_of(image, key.part)->unsupported)
 		return;
-	if (begin(image, key, &chunk, &err) != CACHE_FAILED)
+	enum cache_state state = cache_begin(&image->chunks, key, &chunk, &err);
+	if (state == CACHE_BEGUN)
+		submit(image, chunk, batch);
+	else if (state != CACHE_FAILED)
 		cache_unpin(chunk);
 }

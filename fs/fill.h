@@ -1,8 +1,9 @@
 /* fill.h - decoding chunks into the cache. Inner side of image.c: nothing else includes it.
  *
- * ACCESS_CHUNK: each chunk is a task of its own. ACCESS_FORWARD: chunks asked for wait in image->pending; one task at a
- * time walks the cursor forward to the last of them, keeps all it passes in the cache, and starts again from the top where
- * a chunk behind the cursor is asked for. A failure is remembered: what lies behind it fails at once.
+ * ACCESS_CHUNK: small chunks that are asked for together share a task, all others have their own. ACCESS_FORWARD: chunks asked for
+ * wait in image->pending; one task at a time walks the cursor forward to the last of them, keeps all it passes in the cache, and
+ * starts again from the top where a chunk behind the cursor is asked for. A failure is remembered: what lies behind it fails at
+ * once.
  */
 #ifndef PIXFS_FILL_H
 #define PIXFS_FILL_H
@@ -57,13 +58,17 @@ struct image {
 	struct cache_group chunks;
 };
 
+struct fill_batch;
+
 struct image *image_ref(struct image *image);
 void image_damaged(struct image *image, const struct err *err, const char *stage);
 
 /* The chunk, pinned, ready or being decoded: wait for it with cache_wait. An error of an earlier decode otherwise. */
 int fill_begin(struct image *image, struct chunk_key key, struct chunk **ret_chunk, struct err *err);
-/* Starts decoding the chunk if nobody did; nobody waits. */
-void fill_start(struct image *image, struct chunk_key key);
+/* Starts decoding the chunk if nobody did; nobody waits. *batch is NULL at first; chunks may be held back in it until
+ * fill_start_end(), which must come before any wait. */
+void fill_start(struct image *image, struct chunk_key key, struct fill_batch **batch);
+void fill_start_end(struct fill_batch **batch);
 /* Nobody has the image open: a few forward decoders are kept for who opens it again, the longest unused leave first. With
  * image->lock held and no task running. */
 void fill_park_cursor(struct image *image);

@@ -7,7 +7,17 @@
 #include <unistd.h>
 
 #include "ahead.h"
+#include "config.h"
 #include "status.h"
+
+enum {
+	PAGE_BYTES = 4096,
+	EARLY_PIECE_BYTES = 256 << 10,
+	EARLY_LEAST_BYTES = 128 << 10, /* less is one read, which is needed anyway */
+	/* Of more the pages have left the processor's caches before they are read: then a read that makes them just before is
+	 * cheaper. Measured: at 2, 12 and 36 MB all processor time is 14, 13 and 5 % less, at 113 MB 10 % more. */
+	EARLY_MOST_BYTES = 32 << 20,
+};
 
 static struct handle *handle_new(enum handle_kind kind, uint64_t size_bytes, struct err *err)
 {
@@ -21,29 +31,6 @@ static struct handle *handle_new(enum handle_kind kind, uint64_t size_bytes, str
 	handle->keep_cache = true;
 	handle->fd = -1;
 	return handle;
-}
-
-int handle_open_array(struct target *target, struct view *view, struct node *node, struct handle **ret_handle, struct err *err)
-{
-	int rc = image_use(target->image, err);
-	struct handle *handle = rc ? NULL : handle_new(HANDLE_ARRAY, view_info(view)->nbytes, err);
-	if (!handle) {
-		if (rc == 0)
-			image_unuse(target->image);
-		view_free(view);
-		target_close(target);
-		return rc ? rc : -ENOMEM;
-	}
-	handle->target = *target;
-	handle->view = view;
-	if (target->is_file && view_info(view)->header_bytes < view_info(view)->nbytes) {
-		handle->node = target_file(node);
-		node_ref(handle->node);
-	}
-	pthread_mutex_init(&handle->pattern.lock, NULL);
-	status_add(&status.array_opens, 1);
-	*ret_handle = handle;
-	return 0;
 }
 
 int handle_open_stack(struct stack *stack, const struct stack_range *range, struct handle **ret_handle, struct err *err)
@@ -103,21 +90,16 @@ int handle_open_host(int fd, bool keep_cache, struct handle **ret_handle, struct
 /* Who read most of this image will want the next one. */
 static void tell_ahead(struct handle *handle)
 {
-	if (!handle->node)
-		return;
 	const struct picture *picture = &handle->target.picture;
-	if (atomic_load(&handle->served_bytes) >= handle->size_bytes / 2)
+	if (handle->node && atomic_load(&handle->served_bytes) >= handle->size_bytes / 2)
 		ahead_note(handle->node, image_level_bytes(handle->target.image, picture->part_index, picture->level));
-	node_unref(handle->node, 1);
 }
 
-void handle_close(struct handle *handle)
+static void handle_free(struct handle *handle)
 {
-	if (!handle)
-		return;
 	if (handle->kind == HANDLE_ARRAY) {
-		tell_ahead(handle);
-		image_unuse(handle->target.image);
+		if (handle->node)
+			node_unref(handle->node, 1);
 		target_close(&handle->target);
 		pthread_mutex_destroy(&handle->pattern.lock);
 	}
@@ -133,6 +115,16 @@ void handle_close(struct handle *handle)
 	if (handle->fd >= 0)
 		close(handle->fd);
 	free(handle);
+}
+
+void handle_close(struct handle *handle)
+{
+	if (handle && handle->kind == HANDLE_ARRAY) {
+		tell_ahead(handle);
+		image_unuse(handle->target.image);
+	}
+	if (handle)
+		handle_free(handle);
 }
 
 int handle_open_sink(handle_sink *sink, void *context, struct handle **ret_handle, struct err *err)
@@ -163,6 +155,7 @@ static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, ui
 	const struct picture *picture = &handle->target.picture;
 	image_reader_init(&reader, handle->target.image, picture->part_index, picture->level);
 	reader.pattern = &handle->pattern;
+	image_pattern_note(reader.pattern, offset, len_bytes);
 	reader.give_up = give_up;
 	reader.give_up_context = give_up_context;
 	int rc = view_read(handle->view, offset, len_bytes, dst, &reader.source, err);
@@ -170,7 +163,8 @@ static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, ui
 	if (rc)
 		return rc;
 	status_add(&status.bytes_served, len_bytes);
-	atomic_fetch_add_explicit(&handle->served_bytes, len_bytes, memory_order_relaxed);
+	uint64_t seen_bytes = handle->stored_early && offset + len_bytes == handle->size_bytes ? handle->size_bytes : len_bytes;
+	atomic_fetch_add_explicit(&handle->served_bytes, seen_bytes, memory_order_relaxed);
 	return (ssize_t)len_bytes;
 }
 
@@ -222,4 +216,66 @@ ssize_t handle_read(struct handle *handle, void *dst, size_t len_bytes, uint64_t
 		return bytes_read(handle->bytes, dst, len_bytes, offset, err);
 	memcpy(dst, handle->text + offset, len_bytes);
 	return (ssize_t)len_bytes;
+}
+
+/* ---- arrays ahead of their reads ---- */
+
+struct early {
+	struct handle *handle;
+	const struct handle_pages *pages;
+};
+
+/* Reads the array, piece by piece as it is decoded, into the pages; not the last page, so that who reads on to the end is
+ * noticed. What fails here fails again in who waits for it. */
+static void store_early(void *context)
+{
+	const struct early *early = context;
+	struct handle *handle = early->handle;
+	struct err ignored = ERR_NONE;
+	char *piece = malloc(EARLY_PIECE_BYTES);
+	uint64_t offset = 0, end = (handle->size_bytes - 1) / PAGE_BYTES * PAGE_BYTES;
+	while (piece && offset < end) {
+		size_t len = end - offset < EARLY_PIECE_BYTES ? (size_t)(end - offset) : EARLY_PIECE_BYTES;
+		if (handle_read(handle, piece, len, offset, NULL, NULL, &ignored) != (ssize_t)len ||
+		    early->pages->store(early->pages->context, offset, piece, len) != 0)
+			break;
+		offset += len;
+	}
+	handle->stored_early = offset == end;
+	atomic_store(&handle->served_bytes, 0);
+	free(piece);
+}
+
+static bool may_store_early(const struct handle *handle)
+{
+	const struct picture *picture = &handle->target.picture;
+	return handle->size_bytes > EARLY_LEAST_BYTES && handle->size_bytes <= EARLY_MOST_BYTES &&
+	       image_level_bytes(handle->target.image, picture->part_index, picture->level) <= config.cache_bytes / 4;
+}
+
+int handle_open_array(struct target *target, struct view *view, struct node *node, const struct handle_pages *pages,
+		      struct handle **ret_handle, struct err *err)
+{
+	struct handle *handle = handle_new(HANDLE_ARRAY, view_info(view)->nbytes, err);
+	if (!handle) {
+		view_free(view);
+		target_close(target);
+		return -ENOMEM;
+	}
+	handle->target = *target;
+	handle->view = view;
+	if (target->is_file && view_info(view)->header_bytes < view_info(view)->nbytes) {
+		handle->node = target_file(node);
+		node_ref(handle->node);
+	}
+	pthread_mutex_init(&handle->pattern.lock, NULL);
+	struct early early = {handle, pages};
+	int rc = image_use(target->image, pages && may_store_early(handle) ? store_early : NULL, &early, err);
+	if (rc) {
+		handle_free(handle);
+		return rc;
+	}
+	status_add(&status.array_opens, 1);
+	*ret_handle = handle;
+	return 0;
 }

@@ -33,6 +33,7 @@ struct handle {
 	struct image_pattern pattern; /* ARRAY */
 	struct node *node;          /* ARRAY that shows samples of a file's main image: its NODE_IMAGE, one reference; else NULL */
 	atomic_ullong served_bytes; /* ARRAY */
+	bool stored_early;          /* ARRAY: all but its last page was given to handle_pages, and only who reads that is seen */
 	struct stack_reader *stack; /* STACK */
 	struct stack_range range;   /* STACK */
 	char *text;                 /* TEXT */
@@ -42,9 +43,18 @@ struct handle {
 	void *sink_context;         /* SINK */
 };
 
+/* Where an array's bytes can be put ahead of any read. 0, or a negative errno: no more of them are wanted. */
+struct handle_pages {
+	int (*store)(void *context, uint64_t offset, const void *data, size_t len_bytes);
+	void *context;
+};
+
 /* Each makes an open handle or fails with words; what is given is taken over in both cases,
- * but for node: what the array is made from, it gets a reference of its own. */
-int handle_open_array(struct target *target, struct view *view, struct node *node, struct handle **ret_handle, struct err *err);
+ * but for node: what the array is made from, it gets a reference of its own.
+ * pages (may be NULL): where opening has to decode the whole image, the array is made and put there meanwhile, and the
+ * processors that the decode leaves idle do what the reads would do after it. */
+int handle_open_array(struct target *target, struct view *view, struct node *node, const struct handle_pages *pages,
+		      struct handle **ret_handle, struct err *err);
 int handle_open_stack(struct stack *stack, const struct stack_range *range, struct handle **ret_handle,
 		      struct err *err); /* stack: takes a reference of its own */
 int handle_open_text(char *text, size_t len_bytes, bool changing, struct handle **ret_handle, struct err *err);

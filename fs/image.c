@@ -340,21 +340,22 @@ int image_decode_all(struct image *image, struct err *err)
 	return rc;
 }
 
-static int run_checks(struct image *image, struct err *err)
+static int run_checks(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err)
 {
 	const struct codec *codec = image_codec(image);
 	int before = status_set_checking(1);
-	int rc = image->archive ? archive_entry_check(image->archive, image->entry, err) : 0;
+	int rc = image->archive ? archive_bytes_check(image->archive, image->entry, image->codec_image->bytes, err) : 0;
 	if (rc == 0 && codec->check)
 		rc = codec->check(image->codec_image, err);
 	status_set_checking(before);
-	if (rc == 0 && (config.verify == VERIFY_FULL || !codec->check))
-		rc = image_decode_all(image, err);
-	return rc;
+	bool all = config.verify == VERIFY_FULL || !codec->check;
+	if (rc == 0 && meanwhile && all)
+		meanwhile(context);
+	return rc == 0 && all ? image_decode_all(image, err) : rc;
 }
 
 /* Runs the checks once; everyone else waits for their end. */
-static int image_check(struct image *image, struct err *err)
+static int image_check(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err)
 {
 	pthread_mutex_lock(&image->lock);
 	while (image->check_state == CHECK_RUNNING)
@@ -365,7 +366,7 @@ static int image_check(struct image *image, struct err *err)
 	pthread_mutex_unlock(&image->lock);
 	if (!mine)
 		return 0;
-	int rc = run_checks(image, err);
+	int rc = run_checks(image, meanwhile, context, err);
 	if (rc)
 		image_damaged(image, err, "check");
 	pthread_mutex_lock(&image->lock);
@@ -382,7 +383,7 @@ void image_set_prefetched(struct image *image, uint32_t number)
 	pthread_mutex_unlock(&image->lock);
 }
 
-int image_use(struct image *image, struct err *err)
+int image_use(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err)
 {
 	pthread_mutex_lock(&image->lock);
 	image->nusers++;
@@ -391,7 +392,7 @@ int image_use(struct image *image, struct err *err)
 		image->prefetched = 0;
 	pthread_mutex_unlock(&image->lock);
 	pace_read(prefetched);
-	int rc = config.verify == VERIFY_OFF ? 0 : image_check(image, err);
+	int rc = config.verify == VERIFY_OFF ? 0 : image_check(image, meanwhile, context, err);
 	if (rc == 0 && config.verify != VERIFY_OFF)
 		rc = image_error(image, err);
 	if (rc)

@@ -45,8 +45,10 @@ const struct pictures *image_pictures(const struct image *image);
 int image_spec_bytes(const struct image_spec *spec, struct bytes **ret_bytes, struct err *err);
 
 /* For as long as an array of the image is open. Opening makes the checks that verify= asks for, once for each image, and
- * fails with what they, or an earlier decode, found. */
-int image_use(struct image *image, struct err *err);
+ * fails with what they, or an earlier decode, found. Where they decode the whole image, meanwhile(context) (may
+ * be NULL) is called on this thread when all else was right: the image can be read already, and each read waits for the
+ * decode. */
+int image_use(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err);
 void image_unuse(struct image *image);
 
 /* It is decoded because .pixfs/prefetch was told so; the first image_use by a reader is told to pace.h. */
@@ -63,12 +65,17 @@ int image_decode_level(struct image *image, uint32_t part, uint32_t level, struc
 /* The bytes that one level of one part decodes to. */
 uint64_t image_level_bytes(const struct image *image, uint32_t part, uint32_t level);
 
-/* How the chunks of one open array were asked for so far; embedded in its handle, shared by its concurrent reads. */
+/* How one open array was read so far; embedded in its handle, shared by its concurrent reads. Set the lock up, the rest is 0. */
 struct image_pattern {
 	pthread_mutex_t lock;
+	uint64_t next_offset; /* of a read that goes on where the last one ended */
+	unsigned streak;      /* reads in a row that did, more or less: several may be under way at once */
 	uint32_t first_cy, last_cy;
-	int run; /* reads in a row that went on downwards (positive) or upwards (negative) */
+	int run;        /* reads in a row that went on to chunk rows further down (positive) or up (negative) */
+	uint32_t ahead; /* chunk rows, counted in the direction of the reads, that were started: those below this number */
 };
+/* A read of the array begins; before its reader is made. */
+void image_pattern_note(struct image_pattern *pattern, uint64_t offset, size_t len_bytes);
 
 /* A view_source over a (part, level) for one read. The image must be in use. */
 struct image_reader {

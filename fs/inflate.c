@@ -13,11 +13,14 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <libdeflate.h>
 #include <zlib.h>
+
+#include "kept.h"
 
 enum {
 	NSTREAMS = 3,
@@ -45,8 +48,9 @@ struct checkpoint {
 struct inflated {
 	struct bytes bytes;
 	struct bytes *packed;
-	_Atomic(uint8_t *) whole; /* small data: all of it, once it is inflated */
-	pthread_mutex_t lock;     /* for all below, and for making whole */
+	struct kept kept;
+	pthread_mutex_t lock; /* for all below */
+	uint8_t *whole;       /* small data: all of it, or NULL */
 	uint64_t spacing, clock;
 	uint32_t ncheckpoints;
 	struct checkpoint *checkpoints[MAX_CHECKPOINTS];
@@ -57,6 +61,19 @@ struct inflated {
 static int no_memory(struct err *err)
 {
 	return err_set(err, -ENOMEM, "out of memory for inflating");
+}
+
+/* Lock held. */
+static uint64_t memory_bytes(const struct inflated *inflated)
+{
+	uint64_t n = sizeof *inflated + (inflated->scratch ? SCRATCH_BYTES : 0);
+	n += inflated->whole ? inflated->bytes.size_bytes : 0;
+	n += (uint64_t)inflated->ncheckpoints * CHECKPOINT_BYTES;
+	for (unsigned i = 0; i < NSTREAMS; i++) {
+		n += inflated->streams[i].input ? INPUT_BYTES : 0u;
+		n += inflated->streams[i].live ? CHECKPOINT_BYTES : 0u;
+	}
+	return n;
 }
 
 /* ---- small data ---- */
@@ -97,7 +114,7 @@ static int make_whole(struct inflated *inflated, struct err *err)
 		rc = inflate_buffer(packed, packed_bytes, whole, len_bytes, err);
 	free(packed);
 	if (rc == 0)
-		atomic_store_explicit(&inflated->whole, whole, memory_order_release);
+		inflated->whole = whole;
 	else
 		free(whole);
 	return rc;
@@ -105,19 +122,14 @@ static int make_whole(struct inflated *inflated, struct err *err)
 
 static int read_whole(struct inflated *inflated, void *dst, size_t len_bytes, uint64_t offset, struct err *err)
 {
-	const uint8_t *whole = atomic_load_explicit(&inflated->whole, memory_order_acquire);
-	if (!whole) {
-		pthread_mutex_lock(&inflated->lock);
-		int rc = 0;
-		if (!atomic_load_explicit(&inflated->whole, memory_order_relaxed))
-			rc = make_whole(inflated, err);
-		whole = atomic_load_explicit(&inflated->whole, memory_order_relaxed);
-		pthread_mutex_unlock(&inflated->lock);
-		if (rc < 0)
-			return rc;
-	}
-	memcpy(dst, whole + offset, len_bytes);
-	return 0;
+	pthread_mutex_lock(&inflated->lock);
+	int rc = inflated->whole ? 0 : make_whole(inflated, err);
+	if (rc == 0)
+		memcpy(dst, inflated->whole + offset, len_bytes);
+	uint64_t held_bytes = memory_bytes(inflated);
+	pthread_mutex_unlock(&inflated->lock);
+	kept_note(&inflated->kept, held_bytes);
+	return rc;
 }
 
 /* ---- streams ---- */
@@ -350,7 +362,9 @@ static int read_stream(struct inflated *inflated, void *dst, size_t len_bytes, u
 		if (rc < 0 || at_end)
 			drop(stream);
 	}
+	uint64_t held_bytes = memory_bytes(inflated);
 	pthread_mutex_unlock(&inflated->lock);
+	kept_note(&inflated->kept, held_bytes);
 	return rc;
 }
 
@@ -368,19 +382,39 @@ static ssize_t inflated_read(struct bytes *bytes, void *dst, size_t len_bytes, u
 	return rc < 0 ? rc : (ssize_t)len_bytes;
 }
 
-static void inflated_free(struct bytes *bytes)
+/* Lock held, or nobody else has it. */
+static void free_all(struct inflated *inflated)
 {
-	struct inflated *inflated = (struct inflated *)bytes;
 	for (unsigned i = 0; i < NSTREAMS; i++) {
 		drop(&inflated->streams[i]);
 		free(inflated->streams[i].input);
+		inflated->streams[i].input = NULL;
 	}
 	for (uint32_t i = 0; i < inflated->ncheckpoints; i++) {
 		inflateEnd(&inflated->checkpoints[i]->z);
 		free(inflated->checkpoints[i]);
 	}
+	inflated->ncheckpoints = 0;
 	free(inflated->scratch);
-	free(atomic_load_explicit(&inflated->whole, memory_order_relaxed));
+	free(inflated->whole);
+	inflated->scratch = inflated->whole = NULL;
+}
+
+static bool kept_drop(struct kept *kept)
+{
+	struct inflated *inflated = (struct inflated *)((char *)kept - offsetof(struct inflated, kept));
+	if (pthread_mutex_trylock(&inflated->lock) != 0)
+		return false;
+	free_all(inflated);
+	pthread_mutex_unlock(&inflated->lock);
+	return true;
+}
+
+static void inflated_free(struct bytes *bytes)
+{
+	struct inflated *inflated = (struct inflated *)bytes;
+	kept_forget(&inflated->kept);
+	free_all(inflated);
 	bytes_unref(inflated->packed);
 	pthread_mutex_destroy(&inflated->lock);
 	free(inflated);
@@ -394,6 +428,7 @@ int inflate_open(struct bytes *packed, uint64_t size_bytes, struct bytes **ret_b
 	if (!inflated)
 		return no_memory(err);
 	bytes_init(&inflated->bytes, &inflated_class, size_bytes);
+	inflated->kept.drop = kept_drop;
 	inflated->packed = bytes_ref(packed);
 	pthread_mutex_init(&inflated->lock, NULL);
 	uint64_t spacing = size_bytes / (MAX_CHECKPOINTS + 1) + 1;
@@ -406,14 +441,7 @@ uint64_t inflate_memory_bytes(struct bytes *bytes)
 {
 	struct inflated *inflated = (struct inflated *)bytes;
 	pthread_mutex_lock(&inflated->lock);
-	uint64_t n = sizeof *inflated + (inflated->scratch ? SCRATCH_BYTES : 0);
-	if (atomic_load_explicit(&inflated->whole, memory_order_relaxed))
-		n += bytes->size_bytes;
-	n += (uint64_t)inflated->ncheckpoints * CHECKPOINT_BYTES;
-	for (unsigned i = 0; i < NSTREAMS; i++) {
-		n += inflated->streams[i].input ? INPUT_BYTES : 0u;
-		n += inflated->streams[i].live ? CHECKPOINT_BYTES : 0u;
-	}
+	uint64_t n = memory_bytes(inflated);
 	pthread_mutex_unlock(&inflated->lock);
 	return n;
 }

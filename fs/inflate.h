@@ -2,7 +2,8 @@
  *
  * Small data is inflated whole at the first read and kept. Larger data is inflated forwards by a few streams at once, so
  * that several readers don't disturb each other, and copies of the decoder's state are kept on the way, evenly spaced, from
- * which a read behind all streams goes on. Memory is bounded whatever the size; any number of threads may read.
+ * which a read behind all streams goes on. Memory is bounded whatever the size, and of all objects together (kept.h): who
+ * wasn't read for long starts anew. Any number of threads may read.
  */
 #ifndef PIXFS_INFLATE_H
 #define PIXFS_INFLATE_H

@@ -20,10 +20,16 @@
 enum { MAX_READ_BYTES = 1 << 20, FOR_EVER_S = 365 * 24 * 3600 };
 
 static void (*ready)(void);
+static struct fuse_session *the_session;
 
 void ops_set_ready(void (*function)(void))
 {
 	ready = function;
+}
+
+void ops_set_session(struct fuse_session *session)
+{
+	the_session = session;
 }
 
 static struct place place_of(fuse_ino_t id)
@@ -234,13 +240,23 @@ void ops_close_all(void)
 
 /* ---- files ---- */
 
+/* Puts bytes of a file into the kernel's pages. Only while its open is under way: reads hold the pages that they wait for,
+ * and the next version of a source has another number. */
+static int store_pages(void *id, uint64_t offset, const void *data, size_t len_bytes)
+{
+	struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(len_bytes);
+	bytes.buf[0].mem = (void *)(uintptr_t)data;
+	return fuse_lowlevel_notify_store(the_session, *(fuse_ino_t *)id, (off_t)offset, &bytes, 0);
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 {
 	struct handle *handle;
 	struct err err = ERR_NONE;
 	struct place place = place_of(id);
 	struct patience patience = {was_interrupted, req};
-	int rc = (info->flags & O_ACCMODE) == O_RDONLY   ? tree_open(place, &patience, &handle, &err)
+	const struct handle_pages pages = {store_pages, &id};
+	int rc = (info->flags & O_ACCMODE) == O_RDONLY   ? tree_open(place, &patience, &pages, &handle, &err)
 		 : (info->flags & O_ACCMODE) == O_WRONLY ? tree_open_sink(place, &handle, &err)
 							 : -EROFS;
 	if (rc) {

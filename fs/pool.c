@@ -1,4 +1,8 @@
-/* pool.c - see pool.h. One lock for all queues. Threads beyond the number asked for are the late shift. */
+/* pool.c - see pool.h. One lock for all queues. Threads beyond the number asked for are the late shift.
+ *
+ * A task wakes one thread, and only where one sleeps: most tasks are short, and a wake-up costs more than many of them.
+ * While DECODE tasks are queued and no regular thread sleeps, one thread of the late shift keeps the watch: it sleeps until
+ * the first of them is late. All others of the late shift sleep without a time. */
 #include "pool.h"
 
 #include <errno.h>
@@ -16,7 +20,10 @@ struct queue {
 
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t work;
+	pthread_cond_t work, late; /* what the regular threads, and the late shift, sleep on */
+	unsigned nidle;            /* regular threads asleep, or woken and not yet here */
+	unsigned noff_duty;        /* the same of the late shift without a watch */
+	bool watched;
 	struct queue queues[POOL_KINDS];
 	pthread_t threads[MAX_THREADS + LATE_THREADS];
 	unsigned nthreads;
@@ -47,41 +54,71 @@ static bool decode_is_late(void)
 	return head && (pool.stopping || pool_now_ns() - head->submitted_ns > LATE_NS);
 }
 
-static void run_next(struct queue *queue)
+/* Lock held: whether a thread of the late shift must be woken to keep the watch. */
+static bool needs_watch(void)
+{
+	return pool.queues[POOL_DECODE].head && pool.nidle == 0 && !pool.watched && pool.noff_duty > 0;
+}
+
+/* Takes the first task of a queue and runs it. Lock held, and released meanwhile. */
+static void run_first(struct queue *queue)
 {
 	struct pool_task *task = queue->head;
 	queue->head = task->next;
+	bool watch = needs_watch();
 	pthread_mutex_unlock(&pool.lock);
+	if (watch)
+		pthread_cond_signal(&pool.late);
 	task->run(task);
 	pthread_mutex_lock(&pool.lock);
 }
 
-static void wait_until_late(void)
+static void *regular_main(void *unused)
 {
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)LATE_NS;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	pthread_cond_timedwait(&pool.work, &pool.lock, &until);
-}
-
-static void *thread_main(void *late)
-{
+	(void)unused;
 	is_worker = true;
 	pthread_mutex_lock(&pool.lock);
-	for (;;) {
-		struct queue *queue = late ? &pool.queues[POOL_DECODE] : next_queue();
-		if (late ? decode_is_late() : queue != NULL)
-			run_next(queue);
-		else if (pool.stopping && !(queue && queue->head))
-			break;
-		else if (late && queue->head)
-			wait_until_late();
-		else
-			pthread_cond_wait(&pool.work, &pool.lock);
+	for (struct queue *queue; (queue = next_queue()) || !pool.stopping;) {
+		if (queue) {
+			run_first(queue);
+			continue;
+		}
+		pool.nidle++;
+		pthread_cond_wait(&pool.work, &pool.lock);
+		pool.nidle--;
+	}
+	pthread_mutex_unlock(&pool.lock);
+	return NULL;
+}
+
+/* Sleeps until the first task is late, or for a round if others take the tasks in time. */
+static void keep_watch(void)
+{
+	struct timespec until;
+	uint64_t until_ns = pool.queues[POOL_DECODE].head->submitted_ns + LATE_NS;
+	until.tv_sec = (time_t)(until_ns / 1000000000);
+	until.tv_nsec = (long)(until_ns % 1000000000);
+	pool.watched = true;
+	pthread_cond_timedwait(&pool.late, &pool.lock, &until);
+	pool.watched = false;
+}
+
+static void *late_main(void *unused)
+{
+	(void)unused;
+	is_worker = true;
+	pthread_mutex_lock(&pool.lock);
+	struct queue *queue = &pool.queues[POOL_DECODE];
+	while (queue->head || !pool.stopping) {
+		if (decode_is_late()) {
+			run_first(queue);
+		} else if (queue->head && !pool.watched) {
+			keep_watch();
+		} else {
+			pool.noff_duty++;
+			pthread_cond_wait(&pool.late, &pool.lock);
+			pool.noff_duty--;
+		}
 	}
 	pthread_mutex_unlock(&pool.lock);
 	return NULL;
@@ -92,13 +129,14 @@ int pool_start(unsigned nthreads)
 	pthread_condattr_t attributes;
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&pool.work, &attributes);
+	pthread_cond_init(&pool.work, NULL);
+	pthread_cond_init(&pool.late, &attributes);
 	pthread_condattr_destroy(&attributes);
 	pool.stopping = false;
 	unsigned wanted = nthreads < MAX_THREADS ? nthreads : MAX_THREADS;
 	for (pool.nthreads = 0; pool.nthreads < wanted + LATE_THREADS; pool.nthreads++) {
-		void *late = pool.nthreads < wanted ? NULL : &pool;
-		int rc = pthread_create(&pool.threads[pool.nthreads], NULL, thread_main, late);
+		int rc =
+			pthread_create(&pool.threads[pool.nthreads], NULL, pool.nthreads < wanted ? regular_main : late_main, NULL);
 		if (rc && pool.nthreads == 0)
 			return -rc;
 		if (rc)
@@ -112,6 +150,7 @@ void pool_stop(void)
 	pthread_mutex_lock(&pool.lock);
 	pool.stopping = true;
 	pthread_cond_broadcast(&pool.work);
+	pthread_cond_broadcast(&pool.late);
 	pthread_mutex_unlock(&pool.lock);
 	for (unsigned i = 0; i < pool.nthreads; i++)
 		pthread_join(pool.threads[i], NULL);
@@ -129,9 +168,12 @@ void pool_submit(struct pool_task *task, enum pool_kind kind)
 	else
 		queue->head = task;
 	queue->tail = &task->next;
-	/* all: a single wake-up could reach a thread of the late shift, which leaves the task where it is */
-	pthread_cond_broadcast(&pool.work);
+	bool wake = pool.nidle > 0, watch = needs_watch();
 	pthread_mutex_unlock(&pool.lock);
+	if (wake)
+		pthread_cond_signal(&pool.work);
+	else if (watch)
+		pthread_cond_signal(&pool.late);
 }
 
 int pool_is_contended(void)

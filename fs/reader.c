@@ -8,7 +8,11 @@
 #include "config.h"
 #include "fill.h"
 
-enum { PIN_ROOM = 16 };
+enum {
+	PIN_ROOM = 16,
+	NEAR_BYTES = 256 << 10, /* the kernel's reads of one reader overtake each other by less */
+	STREAM_STREAK = 2,      /* so many reads that followed another: whoever wanted just a little has stopped */
+};
 
 static uint64_t chunk_bytes(const struct image_reader *reader)
 {
@@ -17,50 +21,106 @@ static uint64_t chunk_bytes(const struct image_reader *reader)
 	return layout.len_bytes ? layout.len_bytes : 1;
 }
 
-/* How many chunks may be under way at once for one reader: enough for all processors, within a part of the budget. */
+/* No more than a part of the budget. */
+static uint64_t most_chunks(const struct image_reader *reader)
+{
+	uint64_t most = config.cache_bytes / 4 / chunk_bytes(reader);
+	return most ? most : 1;
+}
+
+/* How many chunks may be under way at once for one reader: enough for all processors. */
 static uint64_t window_chunks(const struct image_reader *reader)
 {
-	uint64_t window = (4u << 20) / chunk_bytes(reader), least = 2 * (uint64_t)config.threads;
-	uint64_t most = config.cache_bytes / 4 / chunk_bytes(reader);
+	uint64_t window = (4u << 20) / chunk_bytes(reader), least = 2 * (uint64_t)config.threads, most = most_chunks(reader);
 	window = window < least ? least : window;
-	return window > most ? (most ? most : 1) : window;
+	return window > most ? most : window;
 }
 
 static void start_until(struct image_reader *reader, uint64_t end)
 {
 	const uint32_t *want = reader->want;
+	struct fill_batch *batch = NULL;
 	uint64_t columns = (uint64_t)want[2] - want[0] + 1, rows = (uint64_t)want[3] - want[1] + 1;
 	end = end > columns * rows ? columns * rows : end;
 	for (; reader->started < end; reader->started++) {
 		struct chunk_key key = {reader->part, reader->level, want[0] + (uint32_t)(reader->started % columns),
 					want[1] + (uint32_t)(reader->started / columns)};
-		fill_start(reader->image, key);
+		fill_start(reader->image, key, &batch);
 	}
+	fill_start_end(&batch);
 }
 
-/* Reads that move on from chunk row to chunk row are noticed; from the second step on, the next rows are started too. */
-static void extend_want(struct image_reader *reader)
+/* ---- decoding ahead ---- */
+
+void image_pattern_note(struct image_pattern *pattern, uint64_t offset, size_t len_bytes)
 {
-	struct image_pattern *pattern = reader->pattern;
-	uint32_t *want = reader->want, nchunks_y = image_header(reader->image)->parts[reader->part].levels[reader->level].nchunks_y;
 	pthread_mutex_lock(&pattern->lock);
+	bool near = offset + NEAR_BYTES >= pattern->next_offset && offset <= pattern->next_offset + NEAR_BYTES;
+	pattern->streak = near ? pattern->streak + 1 : 0;
+	pattern->next_offset = offset + len_bytes;
+	pthread_mutex_unlock(&pattern->lock);
+}
+
+/* Reads that move on from chunk row to chunk row are noticed: 1 where they go down, -1 up, 0 neither (yet). *ret_sure: they
+ * did so twice, else it is only that the file is read on and on, from its first or last chunk row. */
+static int direction_of(struct image_pattern *pattern, const uint32_t *want, uint32_t nchunks_y, bool *ret_sure)
+{
 	bool down = want[3] > pattern->last_cy && want[1] <= pattern->last_cy + 1;
 	bool up = want[1] < pattern->first_cy && want[3] + 1 >= pattern->first_cy;
+	int before = pattern->run;
 	if (down)
-		pattern->run = pattern->run < 0 ? 1 : pattern->run + 1;
+		pattern->run = before < 0 ? 1 : before + 1;
 	else if (up)
-		pattern->run = pattern->run > 0 ? -1 : pattern->run - 1;
+		pattern->run = before > 0 ? -1 : before - 1;
 	else if (want[1] < pattern->first_cy || want[3] > pattern->last_cy)
 		pattern->run = 0;
-	int run = pattern->run;
+	if (pattern->run == 0 || (pattern->run ^ before) < 0)
+		pattern->ahead = 0;
 	pattern->first_cy = want[1];
 	pattern->last_cy = want[3];
+	*ret_sure = pattern->run >= 2 || pattern->run <= -2;
+	if (*ret_sure || (pattern->run && pattern->streak >= STREAM_STREAK))
+		return pattern->run > 0 ? 1 : -1;
+	if (pattern->streak < STREAM_STREAK)
+		return 0;
+	return want[1] == 0 ? 1 : want[3] == nchunks_y - 1 ? -1 : 0;
+}
+
+/* How many chunk rows to be ahead: at first one chunk for each processor, then all of the window. */
+static uint32_t rows_ahead(const struct image_reader *reader, bool sure)
+{
+	uint64_t columns = (uint64_t)reader->want[2] - reader->want[0] + 1, window = window_chunks(reader);
+	uint64_t rows = (!sure && config.threads < window ? config.threads : window) / columns;
+	return rows ? (uint32_t)rows : columns <= most_chunks(reader);
+}
+
+/* Starts the rows behind those that are wanted, the nearest first, but for what an earlier read started. Rows are counted
+ * in the direction of the reads. Few rows more aren't worth the look until there are several. True where all that is wanted was
+ * started before. */
+static bool start_ahead(struct image_reader *reader)
+{
+	struct image_pattern *pattern = reader->pattern;
+	const uint32_t *want = reader->want, n = image_header(reader->image)->parts[reader->part].levels[reader->level].nchunks_y;
+	bool sure;
+	pthread_mutex_lock(&pattern->lock);
+	int direction = direction_of(pattern, want, n, &sure);
+	uint32_t at = direction < 0 ? n - 1 - want[1] : want[3], rows = direction ? rows_ahead(reader, sure) : 0;
+	bool known = direction && at < pattern->ahead;
+	uint32_t first = known ? pattern->ahead : at + 1, end = rows < n - 1 - at ? at + 1 + rows : n;
+	if (!direction || end <= first || (end - first < rows / 8 && end < n))
+		end = first;
+	else
+		pattern->ahead = end;
 	pthread_mutex_unlock(&pattern->lock);
-	uint64_t columns = (uint64_t)want[2] - want[0] + 1, rows = window_chunks(reader) / columns;
-	if (run >= 2)
-		want[3] = nchunks_y - 1 - want[3] > rows ? want[3] + (uint32_t)rows : nchunks_y - 1;
-	else if (run <= -2)
-		want[1] = want[1] > rows ? want[1] - (uint32_t)rows : 0;
+	if (!known)
+		start_until(reader, window_chunks(reader));
+	struct fill_batch *batch = NULL;
+	for (uint32_t row = first; row < end; row++)
+		for (uint32_t cx = want[0]; cx <= want[2]; cx++)
+			fill_start(reader->image,
+				   (struct chunk_key){reader->part, reader->level, cx, direction > 0 ? row : n - 1 - row}, &batch);
+	fill_start_end(&batch);
+	return known;
 }
 
 static void reader_want(void *context, uint32_t cx0, uint32_t cy0, uint32_t cx1, uint32_t cy1)
@@ -71,11 +131,21 @@ static void reader_want(void *context, uint32_t cx0, uint32_t cy0, uint32_t cx1,
 	reader->want[2] = cx1;
 	reader->want[3] = cy1;
 	reader->started = 0;
-	uint64_t now = (uint64_t)(cx1 - cx0 + 1) * (cy1 - cy0 + 1);
-	if (reader->pattern)
-		extend_want(reader);
-	uint64_t window = window_chunks(reader);
-	start_until(reader, now > window ? window : now + window);
+	if (!reader->pattern)
+		start_until(reader, window_chunks(reader));
+	else if (start_ahead(reader))
+		reader->started = UINT64_MAX;
+}
+
+/* Keeps the window full for a read of many chunks; not at every one of them. */
+static void go_on(struct image_reader *reader, uint32_t cx, uint32_t cy)
+{
+	const uint32_t *want = reader->want;
+	if (cx < want[0] || cx > want[2] || cy < want[1] || cy > want[3])
+		return;
+	uint64_t at = (uint64_t)(cy - want[1]) * (want[2] - want[0] + 1) + (cx - want[0]), window = window_chunks(reader);
+	if (reader->started <= at + window / 2)
+		start_until(reader, at + window);
 }
 
 static int remember_pin(struct image_reader *reader, struct chunk *chunk)
@@ -95,9 +165,7 @@ static int remember_pin(struct image_reader *reader, struct chunk *chunk)
 static int reader_pin(void *context, uint32_t cx, uint32_t cy, const void **ret_samples, struct err *err)
 {
 	struct image_reader *reader = context;
-	const uint32_t *want = reader->want;
-	if (cx >= want[0] && cx <= want[2] && cy >= want[1] && cy <= want[3])
-		start_until(reader, (uint64_t)(cy - want[1]) * (want[2] - want[0] + 1) + (cx - want[0]) + window_chunks(reader));
+	go_on(reader, cx, cy);
 	struct chunk *chunk;
 	struct chunk_key key = {reader->part, reader->level, cx, cy};
 	int rc = fill_begin(reader->image, key, &chunk, err);

@@ -66,7 +66,7 @@ static int read_member(struct stack *stack, struct image *image, uint64_t offset
 {
 	struct picture picture;
 	struct view *view;
-	int rc = image_use(image, err);
+	int rc = image_use(image, NULL, NULL, err);
 	if (rc)
 		return rc;
 	rc = stack_compile(stack, image, &picture, &view, err);

@@ -27,8 +27,9 @@ bool tree_is_constant(struct place place);
 /* The target of a NODE_LINK, NUL-terminated. 0, or a negative errno. */
 int tree_readlink(struct place place, char *ret_target, size_t size_bytes, struct err *err);
 
-/* Opens a file for reading. patience: for a stack's first look at all headers. */
-int tree_open(struct place place, const struct patience *patience, struct handle **ret_handle, struct err *err);
+/* Opens a file for reading. patience: for a stack's first look at all headers. pages: see handle.h, may be NULL. */
+int tree_open(struct place place, const struct patience *patience, const struct handle_pages *pages, struct handle **ret_handle,
+	      struct err *err);
 
 /* Opens a file for writing, and cuts one to nothing: .pixfs/prefetch; all others are -EROFS. */
 int tree_open_sink(struct place place, struct handle **ret_handle, struct err *err);

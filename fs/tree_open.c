@@ -29,7 +29,7 @@ static int open_bytes(struct node *node, struct handle **ret_handle, struct err 
 	if (rc == 0 && config.verify == VERIFY_OPEN)
 		wanted = bytes->size_bytes <= MAX_CHECKED_AT_OPEN;
 	if (rc == 0 && wanted && spec->image.archive && !atomic_load(&node->checked)) {
-		rc = archive_entry_check(spec->image.archive, spec->image.entry, err);
+		rc = archive_bytes_check(spec->image.archive, spec->image.entry, bytes, err);
 		atomic_store(&node->checked, rc == 0);
 	}
 	if (rc && rc != -ENOMEM)
@@ -42,7 +42,7 @@ static int open_bytes(struct node *node, struct handle **ret_handle, struct err 
 	return handle_open_bytes(bytes, ret_handle, err);
 }
 
-static int open_view(struct place place, struct handle **ret_handle, struct err *err)
+static int open_view(struct place place, const struct handle_pages *pages, struct handle **ret_handle, struct err *err)
 {
 	struct target target;
 	struct view *view;
@@ -58,7 +58,7 @@ static int open_view(struct place place, struct handle **ret_handle, struct err 
 		target_close(&target);
 		return err_set(err, -EOPNOTSUPP, "%s", unsupported);
 	}
-	return handle_open_array(&target, view, place.node, ret_handle, err);
+	return handle_open_array(&target, view, place.node, pages, ret_handle, err);
 }
 
 static int open_text(struct place place, const struct row *row, struct handle **ret_handle, struct err *err)
@@ -138,7 +138,8 @@ int tree_truncate(struct place place)
 	return 0;
 }
 
-int tree_open(struct place place, const struct patience *patience, struct handle **ret_handle, struct err *err)
+int tree_open(struct place place, const struct patience *patience, const struct handle_pages *pages, struct handle **ret_handle,
+	      struct err *err)
 {
 	struct node *node = place.node;
 	if (tree_is_folder(place))
@@ -158,6 +159,6 @@ int tree_open(struct place place, const struct patience *patience, struct handle
 	if (place.row == ROW_SOURCE || (!row && node->in_archive))
 		return open_bytes(node, ret_handle, err);
 	if (row || node_is_view(node))
-		return open_view(place, ret_handle, err);
+		return open_view(place, pages, ret_handle, err);
 	return open_host(node, ret_handle, err);
 }

@@ -70,5 +70,7 @@ int archive_entry_bytes(struct archive *archive, uint32_t entry, struct bytes **
 /* Reads the whole entry once and compares its CRC-32 and size. 0, -EIO with words, or as archive_entry_bytes. Not
  * remembered: the caller does. */
 int archive_entry_check(struct archive *archive, uint32_t entry, struct err *err);
+/* The same for who has the entry's bytes already: what is inflated is inflated once. */
+int archive_bytes_check(const struct archive *archive, uint32_t entry, struct bytes *bytes, struct err *err);
 
 #endif

@@ -189,13 +189,18 @@ static int check_bytes(struct bytes *bytes, uint32_t expected, struct err *err)
 	return rc;
 }
 
+int archive_bytes_check(const struct archive *archive, uint32_t entry, struct bytes *bytes, struct err *err)
+{
+	return check_bytes(bytes, archive->nodes[entry].crc32, err);
+}
+
 int archive_entry_check(struct archive *archive, uint32_t entry, struct err *err)
 {
 	struct bytes *bytes;
 	int rc = archive_entry_bytes(archive, entry, &bytes, err);
 	if (rc < 0)
 		return rc;
-	rc = check_bytes(bytes, archive->nodes[entry].crc32, err);
+	rc = archive_bytes_check(archive, entry, bytes, err);
 	bytes_unref(bytes);
 	return rc;
 }

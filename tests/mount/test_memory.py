@@ -76,6 +76,21 @@ def zeros_entry(count):
 
 
 @plain_only
+def test_many_deflated_images(source, mounted):
+    """What is inflated of an entry is kept for a while, but all of it together is bounded."""
+    png = make_png.png(pattern(200, 200, 3, 16, seed=5), make_png.RGB, 16)
+    assert len(png) > 200_000
+    packer = zlib.compressobj(1, zlib.DEFLATED, -15)
+    packed = packer.compress(png) + packer.flush()
+    (source / "a.zip").write_bytes(zip_of(*(Entry(b"%d.png" % number, b"", DEFLATE, packed=packed, size=len(png), crc=zlib.crc32(png)) for number in range(500))))
+    mount = mounted(source, "cache_size=4M")
+    first = read_all(mount.at("a.zip", "0.png", "pixels.f32"))
+    for number in range(1, 500):
+        assert read_range(mount.at("a.zip", f"{number}.png", "pixels.f32"), 0, 4096) == first[:4096]
+    assert peak_bytes(mount) < (4 + 64) * MIB
+
+
+@plain_only
 def test_large_deflated_entries_need_little(source, mounted):
     (source / "a.zip").write_bytes(zip_of(zeros_entry(512)))
     mount = mounted(source, "cache_size=16M")
