@@ -12,7 +12,7 @@
 
 struct err {
 	int code;       /* a negative errno, 0 while nothing failed */
-	char text[248]; /* valid UTF-8 or at least printable ASCII, one line, no path */
+	char text[248]; /* valid UTF-8 without control characters: one line, no path */
 };
 
 #define ERR_NONE ((struct err){0})
@@ -22,5 +22,8 @@ int err_set(struct err *err, int code, const char *format, ...) __attribute__((f
 
 /* Copies the words of `from` into `to` under the same rule (the first error wins); returns from->code. */
 int err_copy(struct err *to, const struct err *from);
+
+/* Replaces every control character (ASCII and U+0080 to U+009F) by '?': text for a log or a terminal. */
+void err_neutralise(char *text);
 
 #endif

@@ -70,9 +70,7 @@ void status_report(const char *path, int code, const char *stage, const char *wo
 		return;
 	char line[4600];
 	snprintf(line, sizeof line, "%s: %s: %s", path, stage, words);
-	for (char *c = line; *c; c++)
-		if ((unsigned char)*c < 0x20)
-			*c = '?';
+	err_neutralise(line);
 	reports.log(code, line);
 }
 
