@@ -1,6 +1,7 @@
 /* err.c - the error record. Control characters are replaced, so that words taken from a file can't break a log line. */
 #include "err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,18 +31,48 @@ static void replace_invalid_utf8(char *text)
 	}
 }
 
-int err_set(struct err *err, int code, const char *format, ...)
+static void __attribute__((format(printf, 3, 0))) set_words(struct err *err, int code, const char *format, va_list arguments)
 {
-	if (!err || err->code)
-		return code;
 	err->code = code;
-	va_list arguments;
-	va_start(arguments, format);
 	vsnprintf(err->text, sizeof err->text, format, arguments);
-	va_end(arguments);
 	replace_invalid_utf8(err->text);
 	err_neutralise(err->text);
+}
+
+int err_set(struct err *err, int code, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	if (err && !err->code)
+		set_words(err, code, format, arguments);
+	va_end(arguments);
 	return code;
+}
+
+int err_set_source(struct err *err, int code, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	if (err && !err->code) {
+		set_words(err, code, format, arguments);
+		err->is_source = true;
+	}
+	va_end(arguments);
+	return code;
+}
+
+bool err_is_passing(const struct err *err)
+{
+	switch (-err->code) {
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+	case EINTR:
+	case ESTALE:
+		return true;
+	default:
+		return err->is_source;
+	}
 }
 
 int err_copy(struct err *to, const struct err *from)

@@ -17,7 +17,7 @@ struct chunk {
 	struct chunk_key key;
 	enum cache_state state; /* FILLING, READY or FAILED */
 	unsigned pins;
-	bool doomed; /* failed for want of memory: forgotten with the last pin, so that it can be tried again */
+	bool doomed; /* a passing failure: forgotten with the last pin, so that it can be tried again */
 	struct chunk *bucket_next;
 	struct chunk *group_next, **group_link;
 	struct chunk *newer, *older; /* the eviction list, only while READY and unpinned */
@@ -332,12 +332,6 @@ void cache_finish(struct chunk *chunk, void *data, size_t len_bytes)
 	pthread_mutex_unlock(&cache.lock);
 }
 
-/* What may be otherwise the next time is not remembered. */
-static bool is_passing(int code)
-{
-	return code == -ENOMEM || code == -EINTR || code == -EMFILE || code == -ENFILE;
-}
-
 void cache_fail(struct chunk *chunk, const struct err *err)
 {
 	struct err *copy = malloc(sizeof *copy);
@@ -345,7 +339,7 @@ void cache_fail(struct chunk *chunk, const struct err *err)
 		*copy = *err;
 	pthread_mutex_lock(&cache.lock);
 	chunk->err = copy;
-	chunk->doomed = !copy || is_passing(err->code);
+	chunk->doomed = !copy || err_is_passing(err);
 	chunk->state = CACHE_FAILED;
 	pthread_cond_broadcast(&cache.changed);
 	pthread_mutex_unlock(&cache.lock);

@@ -178,7 +178,7 @@ static bool settle_pending(struct image *image, struct chunk_key key, void *data
 {
 	struct pending *settled = NULL;
 	pthread_mutex_lock(&image->lock);
-	if (!data && err->code != -ENOMEM && err->code != -ESTALE) {
+	if (!data && !err_is_passing(err)) {
 		image->fill_err = *err;
 		image->fill_err_part = key.part;
 		image->fill_err_level = key.level;

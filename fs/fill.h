@@ -42,6 +42,7 @@ struct image {
 	pthread_cond_t checked;
 	enum check_state check_state;
 	struct err damage;
+	bool told_source; /* that the source can't be read was reported since the image was last opened */
 	unsigned nusers;
 	/* forward decoding, under image->lock; the cursor belongs to the task while fill_running */
 	bool fill_running;

@@ -231,6 +231,10 @@ def png_bases():
     yield png_base("rgb16_interlaced.png", make_png.png(pattern(61, 53, 3, 16, 5), make_png.RGB, 16, 1, pieces=4))
     yield png_base("gray1_interlaced.png", make_png.png(pattern(30, 45, 1, 1, 6), make_png.GRAY, 1, 1))
     trns = make_png.chunk(b"tRNS", struct.pack(">HHH", 1, 2, 3))
+    # more than open decodes of an intact file: its damage may be found by a read only
+    y, x = np.mgrid[0:400, 0:420]
+    slopes = np.dstack([(x * 97 + y * 31 * c) % 65536 for c in (1, 2, 3)]).astype(np.uint16)
+    yield png_base("large_rgb16.png", make_png.png(slopes, make_png.RGB, 16, pieces=30, filters=(1, 2)))
     yield png_base("rgb8_key.png", make_png.png(pattern(20, 30, 3, 8, 7), make_png.RGB, 8, before=trns))
 
 
@@ -340,12 +344,20 @@ def exr_bases():
     one = simple(rgba, HALF, width=24, height=40, display=(0, 0, 23, 39), compression=ZIP, seed=8, name="beauty")
     two = simple(["Z"], FLOAT, width=12, height=20, display=(0, 0, 23, 39), compression=RLE, seed=9, name="depth")
     yield exr_base("parts.exr", exr(one, two))
+    for method, code, tile in (("rle", RLE, None), ("zip", ZIP, None), ("zip", ZIP, (64, 64))):  # more than open decodes
+        part = simple(rgba, HALF, width=300, height=256, compression=code, tile=tile, seed=5)
+        for c in part.channels:
+            c.planes[(0, 0)] = ((np.arange(300)[None, :] // 5 + np.arange(256)[:, None]) % 90 + 0x3800 + ord(c.name[0])).astype(np.uint16)
+        yield exr_base(f"large_{method}{'_tiled' if tile else ''}.exr", exr(part))
     oiio = make_exr_other.oiio
     if oiio:
         for method in ("piz", "pxr24", "b44", "b44a", "dwaa", "dwab"):
             pixels = make_exr_other.picture(70, 90, 4, seed=len(method))
             tile = (32, 32) if method in ("piz", "dwaa") else None
             yield exr_base(f"{method}.exr", make_exr_other.written("a.exr", make_exr_other.spec_of(70, 90, oiio.HALF, method, tile=None), pixels))
+            if method != "b44a":
+                large = make_exr_other.picture(256, 300, 4, seed=len(method))
+                yield exr_base(f"large_{method}.exr", make_exr_other.written("a.exr", make_exr_other.spec_of(256, 300, oiio.HALF, method), large))
             if tile:
                 yield exr_base(f"{method}_tiled.exr", make_exr_other.written("a.exr", make_exr_other.spec_of(70, 90, oiio.FLOAT, method, tile=tile), pixels))
 
@@ -382,13 +394,14 @@ def zip_orders(data, spans, entries):
         yield f"local header {number}: another name", bytes(changed), "same"
     yield "bytes behind the end", data + b"behind", "same"
     yield "a second end record behind it", data + data[end:], None
-    yield "an end record of an empty archive behind it", data + b"PK\5\6" + bytes(18), None
+    yield EMPTY_BEHIND, data + b"PK\5\6" + bytes(18), None
     yield "bytes before the archive", b"#!/bin/sh\n" * 50 + data, "same"
     yield "without the end record", data[:end], "error"
     yield "a comment that lies about its length", data[: end + 20] + struct.pack("<H", 400) + data[end + 22 :], None
     yield "the archive twice", data + data, "same"
 
 
+EMPTY_BEHIND = "an end record of an empty archive behind it"  # an empty archive behind a prefix: nothing is missing
 ZIP_TEXT = b"words that anyone may read\n" * 900
 
 

