@@ -53,7 +53,10 @@ $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(filter-out $(BUILD)/f
 $(BUILD)/tests/unit/view_dump: $(BUILD)/tests/unit/view_dump.o $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
-units: $(UNITS) $(BUILD)/tests/unit/view_dump
+$(BUILD)/tests/unit/fault_run: $(BUILD)/tests/unit/fault_run.o $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
+	@echo "  LINK $@"
+	$(Q)$(CXX) $(FLAGS_$(MODE)) -pthread -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
+units: $(UNITS) $(BUILD)/tests/unit/view_dump $(BUILD)/tests/unit/fault_run
 .PRECIOUS: $(BUILD)/%.o
 
 # ---- for people ----

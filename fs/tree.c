@@ -124,9 +124,9 @@ static int lookup(struct place parent, const char *name, struct place *ret_place
 	int rc = walk_lookup(parent.node, name, &node, err);
 	if (rc == 0)
 		*ret_place = (struct place){node, ROW_SELF};
-	else if (rc != -ENOENT && parent.node->kind == NODE_ARCHIVE)
-		return lookup_in_image(parent, name, ret_place, err);
-	return rc;
+	else if (rc != -ENOENT && parent.node->kind == NODE_ARCHIVE && lookup_in_image(parent, name, ret_place, err) == 0)
+		return 0;
+	return rc; /* of an archive that can't be read nobody knows that there is no such name */
 }
 
 int tree_lookup(struct place parent, const char *name, struct place *ret_place, struct err *err)
