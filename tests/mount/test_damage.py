@@ -279,7 +279,7 @@ def test_damaged_archives(tmp_path, mounted, summary):
 
 
 def test_mutations_are_the_same_at_every_run():
-    for kind in damage.FORMATS:
+    for kind in ("png", "jpeg", "zip"):
         once, again = damage.mutations(kind, 1, 50), damage.mutations(kind, 1)
         by_number = {mutation.number: mutation for mutation in again}
         assert all(by_number[m.number].data == m.data and by_number[m.number].words == m.words for m in once), kind
