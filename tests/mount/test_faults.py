@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -51,8 +52,9 @@ PRELOAD = r"""
 #include <stdlib.h>
 #include <unistd.h>
 #include <sys/types.h>
-/* while the file named by FAIL_WHILE is there, reading at a place fails */
-static int fails(void) { const char *flag = getenv("FAIL_WHILE"); return flag && access(flag, F_OK) == 0; }
+/* while the file named by FAIL_WHILE is there, reading at a place fails; while that of HANG_WHILE is, it doesn't return */
+static int is_there(const char *variable) { const char *flag = getenv(variable); return flag && access(flag, F_OK) == 0; }
+static int fails(void) { while (is_there("HANG_WHILE")) usleep(10000); return is_there("FAIL_WHILE"); }
 #define READ(name) ssize_t name(int fd, void *dst, size_t n, off_t at) { \
   static ssize_t (*next)(int, void *, size_t, off_t); \
   if (!next) next = (ssize_t (*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, #name); \
@@ -71,7 +73,7 @@ def failing_disk(tmp_path):
     (tmp_path / "preload.c").write_text(PRELOAD)
     subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "preload.so", tmp_path / "preload.c", "-ldl"], check=True)
     flag = tmp_path / "disk-fails"
-    return {"LD_PRELOAD": str(tmp_path / "preload.so"), "FAIL_WHILE": str(flag)}, flag
+    return {"LD_PRELOAD": str(tmp_path / "preload.so"), "FAIL_WHILE": str(flag), "HANG_WHILE": str(flag) + ".hang"}, flag
 
 
 def images():
@@ -132,3 +134,37 @@ def test_a_check_that_the_disk_interrupts_is_made_again(source, mounted, failing
     assert wait_for(lambda: open_errno(mount.at("good.png", "pixels.f32")) is None)
     assert read_range(mount.at("good.png", "pixels.f32"), 0, 5000) == pixels[:5000]
     assert open_errno(mount.at("bad.png", "pixels.f32")) == errno.EIO, "damage stays"
+
+
+def test_a_disk_that_does_not_answer_holds_up_nobody_else(source, mounted, failing_disk, tmp_path):
+    """Readers of what is on it wait, and can be killed; names, sizes and what is decoded go on; afterwards all is as it was."""
+    env, flag = failing_disk
+    made = images()
+    for name, (data, _) in made.items():
+        (source / name).write_bytes(data)
+    for number in range(16):
+        (source / f"{number}.png").write_bytes(made["a.png"][0])
+    mount = mounted(source, env=env)
+    known = mount.at("a.png", "pixels.f32")
+    assert read_all(known) == made["a.png"][1]
+    os.stat(mount.at("a.exr", "pixels.f32"))
+    hang = tmp_path / (flag.name + ".hang")
+    hang.write_text("")
+    waiting = [subprocess.Popen(["cat", mount.at(name, "pixels.f32")], stdout=subprocess.DEVNULL) for name in ["a.exr"] + [f"{n}.png" for n in range(16)]]
+    time.sleep(0.3)
+    began = time.monotonic()
+    assert len(os.listdir(mount.path)) == 19
+    assert os.stat(mount.at("a.exr", "pixels.f32")).st_size == len(made["a.exr"][1])
+    assert read_all(known) == made["a.png"][1] and read_all(mount.at("a.png", "views", "rgb,u16.u16"))[:100]
+    assert mount.stats()["opens"] >= 2
+    assert time.monotonic() - began < 2
+    assert all(reader.poll() is None for reader in waiting), "they wait"
+    for reader in waiting[:8]:
+        reader.kill()
+    hang.unlink()
+    for reader in waiting[8:]:
+        assert reader.wait(20) == 0
+    for reader in waiting[:8]:
+        reader.wait(20)
+    assert read_all(mount.at("a.exr", "pixels.f32")) == made["a.exr"][1]
+    assert not mount.errors()
