@@ -113,7 +113,8 @@ def test_damage_in_the_middle_leaves_no_zeros_and_no_short_read(source, mounted)
 
 def test_damage_found_by_reading_fails_every_later_open(source, mounted):
     """Contents that only decoding proves wrong: EIO from that read, then from open."""
-    data = bytearray(make_exr.exr(make_exr.simple(["R", "G", "B"], make_exr.FLOAT, width=300, height=200, compression=make_exr.ZIP)))
+    plane = np.arange(400 * 300, dtype=np.uint32).reshape(300, 400) // 7
+    data = bytearray(make_exr.exr(make_exr.Part([make_exr.Channel("Y", make_exr.FLOAT, {(0, 0): plane})], (0, 0, 399, 299), compression=make_exr.ZIP)))
     data[-60:-20] = bytes(40)
     (source / "a.exr").write_bytes(data)
     mount = mounted(source)
