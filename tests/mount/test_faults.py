@@ -2,6 +2,7 @@
 disk that answers EIO for a while: an error then, reported, and the true pixels as soon as it answers again."""
 import errno
 import os
+import resource
 import shutil
 import subprocess
 import time
@@ -168,3 +169,47 @@ def test_a_disk_that_does_not_answer_holds_up_nobody_else(source, mounted, faili
         reader.wait(20)
     assert read_all(mount.at("a.exr", "pixels.f32")) == made["a.exr"][1]
     assert not mount.errors()
+
+
+@pytest.mark.skipif(SLOW > 1, reason="a sanitizer needs address space of its own")
+@pytest.mark.parametrize("more_kib", [0, 300, 2000, 8000])
+def test_a_daemon_that_gets_no_more_memory(source, mounted, more_kib):
+    """ENOMEM, or the true bytes; and when there is memory again all is read: nothing of it was remembered as damage."""
+    made = images()
+    for number in range(4):
+        for name, (data, _) in made.items():
+            (source / f"{number}{name}").write_bytes(data)
+        (source / f"{number}.zip").write_bytes(zip_of(*(Entry(name.encode(), data, DEFLATE) for name, (data, _) in made.items())))
+    mount = mounted(source)
+    assert read_all(mount.at("0a.png", "pixels.f32")) == made["a.png"][1]
+    pid = mount.process.pid
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        now = int(file.read().split()[0]) * resource.getpagesize()
+    before = resource.prlimit(pid, resource.RLIMIT_AS, (now + (more_kib << 10), resource.RLIM_INFINITY))
+    codes = set()
+    for number in range(4):
+        for name, (_, pixels) in made.items():
+            for place in ((f"{number}{name}",), (f"{number}.zip", name)):
+                try:
+                    got = read_all(mount.at(*place, "pixels.f32"))
+                    assert pixels is None or got == pixels, place
+                except OSError as error:
+                    codes.add(error.errno)
+        errno_of(os.listdir, mount.at(f"{number}.zip"))
+    assert codes <= {errno.ENOMEM}, [errno.errorcode[code] for code in codes]
+    assert codes or more_kib > 2000, "memory was short"
+    resource.prlimit(pid, resource.RLIMIT_AS, before)
+    for number in range(4):
+        for name, (_, pixels) in made.items():
+            for place in ((f"{number}{name}",), (f"{number}.zip", name)):
+                assert read_all(mount.at(*place, "pixels.f32")) == (pixels or read_all(mount.at("3a.jpg", "pixels.f32"))), place
+
+
+def test_a_log_on_a_full_disk_is_no_reason_to_stop(source, mounted):
+    data, pixels = images()["a.png"]
+    (source / "good.png").write_bytes(data)
+    (source / "bad.png").write_bytes(data[:-3000])
+    mount = mounted(source, "log=/dev/full")
+    for _ in range(3):
+        assert open_errno(mount.at("bad.png", "pixels.f32")) == errno.EIO
+    assert read_all(mount.at("good.png", "pixels.f32")) == pixels and mount.errors()
