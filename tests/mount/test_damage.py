@@ -5,6 +5,7 @@ A failure names format, seed and number of the mutation: `tests/mount/damage.py 
 again. Long form: PIXFS_LONG=1, other seeds with PIXFS_SEED.
 """
 import errno
+import json
 import os
 import re
 from collections import Counter
@@ -124,6 +125,25 @@ def look_at(run, mutation, mount, truths, folder):
     return questions, failed
 
 
+def read_everything(run, mutation, mount, limit=200):
+    """Every name below the image, each an errno that may be or its whole size; every .json is valid; the source is the source."""
+    for folder, _, names in os.walk(mount.at(mutation.name)):
+        for name in names:
+            limit -= 1
+            path = os.path.join(folder, name)
+            stage, code, data = read_until_error(path)
+            if code and code not in ALLOWED:
+                run.complain(mutation, f"{path}: {stage} gave {errno.errorcode.get(code, code)}")
+            if not code and len(data) != os.stat(path).st_size:
+                run.complain(mutation, f"{path}: {len(data)} bytes, its size is {os.stat(path).st_size}")
+            if name.endswith(".json") and not code:
+                json.loads(data.decode("utf-8"))
+            if name.startswith("source.") and data != mutation.data:
+                run.complain(mutation, f"{path}: not the source's bytes")
+            if limit == 0:
+                return
+
+
 def write(folder, mutations):
     os.makedirs(folder)
     for mutation in mutations:
@@ -179,6 +199,8 @@ def test_damaged_images(tmp_path, mounted, summary, kind):
             more, codes = look_at(run, mutation, mount, truths, folder)
             questions += more
             failed += codes
+            if mutation.number % (3 if LONG else 10) == 0:
+                read_everything(run, mutation, mount)
         lines, log = lines_by_name(mount), mount.log()
         for mutation, place, code in failed:
             check_words(run, mutation, mount, place, code, lines, log)
