@@ -19,6 +19,7 @@ static struct handle *handle_new(enum handle_kind kind, uint64_t size_bytes, str
 	handle->size_bytes = size_bytes;
 	handle->keep_cache = true;
 	handle->fd = -1;
+	status_add(&status.open_files, 1);
 	return handle;
 }
 
@@ -94,6 +95,7 @@ void handle_close(struct handle *handle)
 	if (handle->fd >= 0)
 		close(handle->fd);
 	free(handle);
+	status_sub(&status.open_files, 1);
 }
 
 static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, uint64_t offset, bool (*give_up)(void *context),

@@ -193,6 +193,7 @@ def test_64_readers(source, mounted, tmp_path, summary):
 
 def nothing_is_left(mount, can_forget):
     """Once the kernel has forgotten, only the root is known; the cache is within its budget."""
+    assert wait_for(lambda: mount.stats()["open_files"] == 0 and mount.stats()["decoding"] == 0), mount.stats()
     stats = mount.stats()
     assert stats["cache_bytes"] <= stats["cache_budget_bytes"]
     if can_forget:
