@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
@@ -56,9 +57,18 @@ static void write_log(int code, const char *line)
 
 /* ---- the engine ---- */
 
+/* glibc by itself raises the threshold up to 32 MiB with the first large buffers that are freed, and then keeps what is freed below
+ * it: two minutes of 64 readers with a cache of 15 MiB left 128 MiB resident, with these settings 60. */
+static void bound_free_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 64 << 10);
+	mallopt(M_ARENA_MAX, 4);
+}
+
 int mount_start_engine(void)
 {
 	struct rlimit limit;
+	bound_free_memory();
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
 		setrlimit(RLIMIT_NOFILE, &limit);

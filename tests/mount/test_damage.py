@@ -161,13 +161,17 @@ def lines_by_name(mount):
     return out
 
 
-def with_good_header(mutation, question):
-    """The same question about an EXR whose header and chunk table are the base's: pixfs finds chunks without a right table,
+def with_mended(mutation, question):
+    """The same question about what other decoders accept: a JPEG with EOI, an EXR whose header and chunk table are the base's: pixfs finds chunks without a right table,
     and needs no display window; the OpenEXR library does. None where lengths differ, so that chunks moved."""
+    path = question.path + ".mended" + os.path.splitext(question.path)[1]
+    if question.path.endswith(".jpg"):  # what lacks only EOI has all its samples; other decoders want it
+        with open(path, "wb") as file:
+            file.write(mutation.data + b"\xff\xd9")
+        return replace(question, path=path)
     first = next(start for start, _, what in mutation.base.spans if what == "chunk place")
     if len(mutation.data) != len(mutation.base.data):
         return None
-    path = question.path[: -len(".exr")] + ".mended.exr"
     with open(path, "wb") as file:
         file.write(mutation.base.data[:first] + mutation.data[first:])
     return replace(question, path=path)
@@ -177,10 +181,10 @@ def judge_questions(run, questions):
     answers = judge_all([question for _, question in questions])
     again = {}
     for number, ((mutation, question), words) in enumerate(zip(questions, answers)):
-        if words.startswith("refused") and run.kind == "exr" and (mended := with_good_header(mutation, question)):
+        if words.startswith("refused") and run.kind in ("exr", "jpeg") and (mended := with_mended(mutation, question)):
             again[number] = mended
     for number, words in zip(again, judge_all(list(again.values())) if again else []):
-        answers[number] = words.replace("agree", "agree with its header mended")
+        answers[number] = words.replace("agree", "agree when mended")
     for (mutation, question), words in zip(questions, answers):
         run.judged[re.split(r"[:(\n]", words)[0].strip()] += 1
         if words.startswith(("differ", "died")) or (words.startswith("refused") and question.whole):

@@ -23,7 +23,7 @@ from pixmount import SLOW, read_all, wait_for
 
 SEED = int(os.environ.get("PIXFS_SEED", "6"))
 LONG = bool(os.environ.get("PIXFS_LONG"))
-SECONDS = 150 if LONG else 4
+SECONDS = int(os.environ.get("PIXFS_LOAD_SECONDS", "150" if LONG else "4"))
 IMAGES = 1000 if LONG else 300
 READERS = 64
 MIB = 1 << 20
