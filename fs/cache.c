@@ -10,7 +10,7 @@
 
 #include "status.h"
 
-enum { MAP_BYTES = 128 << 10, WAIT_MS = 100, FIRST_BUCKETS = 1024 };
+enum { MAP_BYTES = 32 << 10, WAIT_MS = 100, FIRST_BUCKETS = 1024 };
 
 struct chunk {
 	struct cache_group *group;
