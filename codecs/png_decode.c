@@ -45,11 +45,13 @@ static void on_read(png_structp png, png_bytep dst, size_t len_bytes)
 		png_error(png, "read");
 }
 
-/* cursor->err may hold the cause already: the first error wins. */
+/* cursor->err may hold the cause already: the first error wins. Where zlib gets no memory and the Adler-32 is to be ignored, libpng
+ * goes on to set that on the stream it doesn't have, and tells of that (png_inflate_claim, 1.6). */
 static void on_error(png_structp png, png_const_charp words)
 {
 	struct codec_cursor *cursor = png_get_error_ptr(png);
-	if (strstr(words, "emory") || strstr(words, "alloc"))
+	bool no_zlib = png_stream_is_quick(cursor->stream) && strstr(words, "bad parameters to zlib");
+	if (no_zlib || strstr(words, "emory") || strstr(words, "alloc"))
 		err_set(&cursor->err, -ENOMEM, "no memory for a PNG decoder");
 	else
 		err_set(&cursor->err, -EIO, "row %" PRIu32 ": %s", cursor->row, words);

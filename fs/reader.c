@@ -162,12 +162,9 @@ static int remember_pin(struct image_reader *reader, struct chunk *chunk)
 	return 0;
 }
 
-static int reader_pin(void *context, uint32_t cx, uint32_t cy, const void **ret_samples, struct err *err)
+static int pin_once(struct image_reader *reader, struct chunk_key key, const void **ret_samples, struct err *err)
 {
-	struct image_reader *reader = context;
-	go_on(reader, cx, cy);
 	struct chunk *chunk;
-	struct chunk_key key = {reader->part, reader->level, cx, cy};
 	int rc = fill_begin(reader->image, key, &chunk, err);
 	if (rc)
 		return rc;
@@ -180,6 +177,19 @@ static int reader_pin(void *context, uint32_t cx, uint32_t cy, const void **ret_
 	}
 	*ret_samples = cache_data(chunk);
 	return 0;
+}
+
+static int reader_pin(void *context, uint32_t cx, uint32_t cy, const void **ret_samples, struct err *err)
+{
+	struct image_reader *reader = context;
+	struct chunk_key key = {reader->part, reader->level, cx, cy};
+	struct err first = ERR_NONE;
+	go_on(reader, cx, cy);
+	int rc = pin_once(reader, key, ret_samples, &first);
+	/* the decode may have begun for somebody else, when the disk was still failing */
+	if (rc && first.is_source)
+		return pin_once(reader, key, ret_samples, err);
+	return rc ? err_copy(err, &first) : 0;
 }
 
 static void give_back(const struct image_reader *reader, struct chunk *chunk)

@@ -147,7 +147,7 @@ def test_fsname_and_type(images, mounted):
     with open("/proc/mounts", encoding="utf-8") as table:
         lines = {line.split()[1]: line.split() for line in table}
     assert lines[mount.path][0] == f"pixfs:{images}" and lines[mount.path][2] == "fuse.pixfs"
-    assert "ro" in lines[mount.path][3].split(",")
+    assert "rw" in lines[mount.path][3].split(",")  # .pixfs/prefetch can be written
     assert lines[other.path][0] == "mine"
 
 
