@@ -63,7 +63,7 @@ test:
 	scripts/install-deps test
 	scripts/check plain
 check-long:
-	scripts/install-deps test
+	scripts/install-deps examples
 	scripts/check long
 	scripts/check asan
 	scripts/check tsan

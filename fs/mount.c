@@ -25,6 +25,7 @@
 #include "node.h"
 #include "ops.h"
 #include "ahead.h"
+#include "archives.h"
 #include "pool.h"
 #include "prefetch.h"
 #include "stack.h"
@@ -92,6 +93,7 @@ void mount_stop_engine(void)
 	stack_stop();
 	node_stop();
 	image_stop();
+	archives_sweep();
 	cache_stop();
 	walk_stop();
 }

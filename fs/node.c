@@ -2,19 +2,19 @@
 #include "node.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "status.h"
 
-enum { FIRST_BUCKETS = 4096, ROW_BITS = 8, POINTER_ALIGN_BITS = 4 };
+enum { FIRST_BUCKETS = 4096, TRIM_EVERY = 100000, ROW_BITS = 8, POINTER_ALIGN_BITS = 4 };
 
 static struct {
 	pthread_mutex_t lock;
 	struct node **buckets;
 	size_t nbuckets, nnodes;
-	uint64_t next_serial;
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER, .next_serial = 1};
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 atomic_uint node_deep_archives;
 
@@ -64,7 +64,6 @@ static struct node *node_new(struct node *parent, unsigned row, const char *name
 			return NULL;
 		}
 		pthread_mutex_init(&node->slot->lock, NULL);
-		node->slot->serial = table.next_serial++;
 	}
 	node->parent = parent;
 	node->row = (uint8_t)row;
@@ -125,9 +124,8 @@ static size_t bucket_of(const struct node *parent, unsigned row, const char *nam
 	return (size_t)hash_name(mix((uint64_t)(uintptr_t)parent + row), name) & (nbuckets - 1);
 }
 
-static void table_grow(void)
+static void table_resize(size_t nbuckets)
 {
-	size_t nbuckets = table.nbuckets * 2;
 	struct node **buckets = calloc(nbuckets, sizeof *buckets);
 	if (!buckets)
 		return;
@@ -150,12 +148,14 @@ static void table_remove(struct node *node)
 		link = &(*link)->bucket_next;
 	*link = node->bucket_next;
 	table.nnodes--;
+	if (table.nbuckets > FIRST_BUCKETS && table.nnodes < table.nbuckets / 8)
+		table_resize(table.nbuckets / 2);
 }
 
 static void table_add(struct node *node)
 {
 	if (table.nnodes >= table.nbuckets)
-		table_grow();
+		table_resize(table.nbuckets * 2);
 	struct node **bucket = &table.buckets[bucket_of(node->parent, node->row, node->name, table.nbuckets)];
 	node->bucket_next = *bucket;
 	*bucket = node;
@@ -202,6 +202,15 @@ void node_ref(struct node *node)
 	pthread_mutex_unlock(&table.lock);
 }
 
+/* Many small blocks were freed: malloc keeps their pages unless it is told. */
+static void give_back(unsigned nfreed)
+{
+	static atomic_uint freed;
+	unsigned before = atomic_fetch_add_explicit(&freed, nfreed, memory_order_relaxed);
+	if (before / TRIM_EVERY != (before + nfreed) / TRIM_EVERY)
+		malloc_trim(0);
+}
+
 void node_unref(struct node *node, uint64_t count)
 {
 	struct node *dead = NULL;
@@ -218,10 +227,12 @@ void node_unref(struct node *node, uint64_t count)
 		count = 1;
 	}
 	pthread_mutex_unlock(&table.lock);
-	for (struct node *next; dead; dead = next) { /* an archive's index may take long to free: without the lock */
+	unsigned ndead = 0;
+	for (struct node *next; dead; dead = next, ndead++) { /* an archive's index may take long to free: without the lock */
 		next = dead->bucket_next;
 		node_free(dead);
 	}
+	give_back(ndead);
 }
 
 bool node_exchange_id(struct node *node, const struct file_id *now)

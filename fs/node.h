@@ -54,7 +54,7 @@ struct archive_slot {
 	pthread_mutex_t lock;
 	struct archive *archive; /* NULL until then, and where err says why there is none */
 	struct err err;
-	uint64_t serial; /* unique in this process */
+	uint64_t serial; /* of the open archive, see archives.h */
 	bool is_deep;    /* counted in node_deep_archives */
 };
 

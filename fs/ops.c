@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "archives.h"
 #include "config.h"
 #include "status.h"
 #include "tree.h"
@@ -118,6 +119,7 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 {
 	for (size_t i = 0; i < count; i++)
 		node_unref(place_of(forgets[i].ino).node, forgets[i].nlookup);
+	archives_sweep();
 	fuse_reply_none(req);
 }
 

@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "archives.h"
 #include "config.h"
 #include "status.h"
 
@@ -179,6 +180,15 @@ static void report_entry(void *context, int code, const char *name, const char *
 	status_report(path, code, "archive", words);
 }
 
+/* The archive that it lies in is open: its entry was found there. */
+static struct archive_key key_of_archive(const struct node *node)
+{
+	const struct file_id *id = &node->id;
+	if (node->in_archive)
+		return (struct archive_key){{node_archive(node)->slot->serial, node->index, 0, 0, 0}};
+	return (struct archive_key){{id->device, id->inode, id->size_bytes, (uint64_t)id->mtime_ns, (uint64_t)id->ctime_ns + 1}};
+}
+
 static int open_archive(struct node *node, struct archive **ret_archive, struct err *err)
 {
 	unsigned depth = 0;
@@ -198,8 +208,18 @@ static int open_archive(struct node *node, struct archive **ret_archive, struct 
 	free(spec);
 	if (rc)
 		return rc;
-	struct archive_options options = {config.max_entry_bytes, config.encoding, report_entry, node};
-	rc = archive_open(bytes, &options, ret_archive, err);
+	struct archive_key key = key_of_archive(node);
+	*ret_archive = archives_find(&key, &node->slot->serial);
+	if (!*ret_archive) {
+		struct archive_options options = {config.max_entry_bytes, config.encoding, report_entry, node};
+		rc = archive_open(bytes, &options, ret_archive, err);
+		node->slot->serial = rc ? 0 : archives_share(&key, ret_archive);
+		if (rc == 0 && !node->slot->serial) {
+			archive_unref(*ret_archive);
+			*ret_archive = NULL;
+			rc = err_set(err, -ENOMEM, "no memory");
+		}
+	}
 	bytes_unref(bytes);
 	if (rc == 0 && depth > 2) {
 		node->slot->is_deep = true;
@@ -390,7 +410,9 @@ static int next_on_host(struct walk *walk, uint64_t offset, struct walk_entry *r
 	do {
 		errno = 0;
 		entry = readdir(walk->stream);
-	} while (entry && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+		/* a .pixfs of the source can't be reached: every directory has one of ours */
+	} while (entry &&
+		 (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || strcmp(entry->d_name, ".pixfs") == 0));
 	walk->offset = (uint64_t)telldir(walk->stream);
 	if (!entry)
 		return -errno;
@@ -415,9 +437,10 @@ int walk_image_spec(struct node *node, struct walk_spec *ret_spec, struct err *e
 	*spec = (struct image_spec){.path = *ret_spec->path ? ret_spec->path : node->name, .root_fd = walk_root_fd, .id = node->id};
 	if (node->in_archive) {
 		struct node *archive = node_archive(node);
-		spec->archive_serial = archive->slot->serial;
 		spec->entry = node->index;
-		return walk_archive(archive, &spec->archive, err);
+		int rc = walk_archive(archive, &spec->archive, err);
+		spec->archive_serial = archive->slot->serial;
+		return rc;
 	}
 	int rc = node_host_path(node, ret_spec->host_path, sizeof ret_spec->host_path);
 	spec->host_path = ret_spec->host_path;

@@ -48,6 +48,11 @@ struct archive *archive_ref(struct archive *archive)
 	return archive;
 }
 
+bool archive_is_shared(const struct archive *archive)
+{
+	return atomic_load(&archive->refs) > 1;
+}
+
 void archive_unref(struct archive *archive)
 {
 	if (!archive || atomic_fetch_sub_explicit(&archive->refs, 1, memory_order_acq_rel) != 1)

@@ -10,6 +10,7 @@
 #ifndef PIXFS_ZIP_H
 #define PIXFS_ZIP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../codecs/bytes.h"
@@ -44,7 +45,8 @@ struct archive_options {
  * would be too large; -EINVAL: an encoding that iconv doesn't know; -ENOMEM; a read's error. options may be NULL. */
 int archive_open(struct bytes *bytes, const struct archive_options *options, struct archive **ret_archive, struct err *err);
 struct archive *archive_ref(struct archive *archive);
-void archive_unref(struct archive *archive); /* NULL is fine */
+void archive_unref(struct archive *archive);           /* NULL is fine */
+bool archive_is_shared(const struct archive *archive); /* there is another reference than the caller's */
 
 uint32_t archive_count(const struct archive *archive);        /* entries, made directories and the root included */
 uint64_t archive_memory_bytes(const struct archive *archive); /* what the index occupies */

@@ -41,7 +41,8 @@ const char *zip_name_change_words(unsigned changes)
 					    "a name of more than 255 bytes",
 					    "a file without a name",
 					    "backslashes as separators",
-					    "a name that isn't in the encoding it should be in"};
+					    "a name that isn't in the encoding it should be in",
+					    "the name .pixfs, which every directory of a mount has"};
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (changes & 1u << i)
 			return words[i];
@@ -268,6 +269,11 @@ size_t zip_names_component(struct zip_names *names, const char *text, size_t len
 	if (len_bytes == 2 && text[0] == '.' && text[1] == '.') {
 		names->changes |= ZIP_NAME_UPWARDS;
 		return 0;
+	}
+	if (len_bytes == 6 && memcmp(text, ".pixfs", 6) == 0) {
+		names->changes |= ZIP_NAME_RESERVED;
+		*ret_component = "%2Epixfs";
+		return 8;
 	}
 	if (len_bytes <= ZIP_NAME_MAX && is_plain(text, len_bytes) && !memchr(text, '/', len_bytes))
 		return len_bytes;

@@ -21,6 +21,7 @@ enum {
 	ZIP_NAME_EMPTY = 32,     /* a file without a name */
 	ZIP_NAME_BACKSLASH = 64, /* backslashes were its separators */
 	ZIP_NAME_NOT_UTF8 = 128, /* flagged as UTF-8 and isn't, or doesn't fit the given encoding */
+	ZIP_NAME_RESERVED = 256, /* ".pixfs", which every directory has: now %2Epixfs */
 };
 
 /* The first of these changes in words. */

@@ -1,9 +1,11 @@
 """Memory stays bounded whatever is read: cached samples by their budget, archive entries by a window (section 9)."""
+import io
 import os
 import signal
 import subprocess
 import threading
 import time
+import zipfile
 import zlib
 
 import numpy as np
@@ -15,7 +17,7 @@ import make_png
 from case import pattern
 from make_exr import HALF, ZIP, Channel, Part
 from make_zip import DEFLATE, Entry, zip_of
-from pixmount import SLOW, read_all, read_range
+from pixmount import SLOW, read_all, read_range, wait_for
 
 MIB = 1 << 20
 plain_only = pytest.mark.skipif(SLOW > 1, reason="a sanitizer's own memory hides what the daemon uses")
@@ -144,3 +146,31 @@ def test_a_reader_that_is_killed_harms_nobody(source, mounted):
         reader.wait(60 * SLOW)
     assert read_all(mount.at("a.png", "pixels.f32")) == (stored.astype(np.float32) / np.float32(255)).tobytes()
     assert read_range(mount.at("slow.png", "pixels.f32"), 1 << 20, 4096) == bytes(4096)
+
+
+def forget():
+    """The kernel forgets all names and attributes that nobody uses."""
+    with open("/proc/sys/vm/drop_caches", "w") as file:
+        file.write("2\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes the kernel forget")
+def test_an_archive_that_is_looked_up_anew_is_the_same_one(tmp_path, mounted):
+    """Its index isn't read twice, and its images aren't decoded again."""
+    source = tmp_path / "source"
+    source.mkdir()
+    with zipfile.ZipFile(source / "a.zip", "w") as archive:
+        for i in range(3):
+            archive.writestr(f"x/{i}.png", make_png.png(pattern(40, 50, 3, 8, i), make_png.RGB, 8))
+        inner = io.BytesIO()
+        with zipfile.ZipFile(inner, "w") as nested:
+            nested.writestr("y.png", make_png.png(pattern(40, 50, 3, 8, 9), make_png.RGB, 8))
+        archive.writestr("b.zip", inner.getvalue())
+    mount = mounted(source)
+    names = [("a.zip", "x", f"{i}.png") for i in range(3)] + [("a.zip", "b.zip", "y.png")]
+    for round_ in range(3):
+        for name in names:
+            assert np.load(mount.at(*name, "views", "u8.npy")).shape == (40, 50, 3)
+        forget()
+        wait_for(lambda: mount.stats()["nodes"] < 3)
+    assert mount.stats()["decodes"] == 4 and mount.stats()["opens"] == 4
