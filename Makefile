@@ -28,7 +28,7 @@ CODEC_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(wildcard codecs/*.c code
 FS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/*.c))
 OBJECTS := $(CODEC_OBJECTS) $(FS_OBJECTS)
 UNITS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c))
-HELPERS := $(BUILD)/tests/unit/view_dump
+HELPERS := $(BUILD)/tests/unit/view_dump $(BUILD)/tests/unit/fault_run
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
 all: $(BUILD)/pixfs
@@ -52,6 +52,7 @@ $(BUILD)/%.o: %.cpp
 $(UNITS) $(HELPERS) $(BENCHES): %: %.o $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
+$(BUILD)/tests/unit/fault_run: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 units: $(UNITS) $(HELPERS)
 benches: all $(BENCHES)
 .PRECIOUS: $(BUILD)/%.o

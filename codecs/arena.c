@@ -42,8 +42,10 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size)
 	if (!block || block->size_bytes - block->used_bytes < want) {
 		size_t size_bytes = want > BLOCK_BYTES ? want : BLOCK_BYTES;
 		block = calloc(1, sizeof *block + size_bytes);
-		if (!block)
+		if (!block) {
+			arena->out_of_memory = true;
 			return NULL;
+		}
 		block->size_bytes = size_bytes;
 		block->next = arena->blocks;
 		arena->blocks = block;

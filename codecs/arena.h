@@ -3,11 +3,13 @@
 #ifndef PIXFS_ARENA_H
 #define PIXFS_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena {
 	struct arena_block *blocks;
 	size_t used_bytes, limit_bytes;
+	bool out_of_memory; /* a NULL was for want of memory, not because of the limit */
 };
 
 void arena_init(struct arena *arena, size_t limit_bytes);

@@ -86,6 +86,8 @@ struct exr_attributes {
 /* The magic number, version and flags, then all headers; fills image->image.header and image's parts.
  * Allocates in image's arena. 0, or an error as codec.open. */
 int exr_header_read(struct exr_image *image, const struct codec_limits *limits, struct err *err);
+/* Why an arena gave NULL: -EFBIG, or -ENOMEM. */
+int exr_header_too_large(const struct arena *arena, struct err *err);
 
 /* Appends an attribute, name verbatim, in the group "openexr". What its type doesn't allow is appended as bytes. */
 void exr_attribute_add(struct header_builder *builder, const char *name, const char *type, const uint8_t *value, size_t len_bytes,

@@ -213,6 +213,8 @@ int exr_decode(struct codec_image *image, struct codec_cursor **cursor, uint32_t
 		free(planes);
 	if (!rc)
 		return 0;
+	if (err_is_passing(&cause))
+		return err_copy(err, &cause);
 	char words[EXR_WORDS_BYTES];
 	return err_set(err, rc, "%s (%s): %s", exr_chunk_words(job.image, &job.chunk, words), job.part->compression, cause.text);
 }

@@ -43,6 +43,13 @@ struct walk {
 	size_t value_room;
 };
 
+int exr_header_too_large(const struct arena *arena, struct err *err)
+{
+	if (arena->out_of_memory)
+		return err_set(err, -ENOMEM, "no memory for the header");
+	return err_set(err, -EFBIG, "the header needs more than the limit of %zu bytes", arena->limit_bytes);
+}
+
 static int too_long(struct walk *walk)
 {
 	return err_set(walk->err, -EFBIG, "the header is longer than the limit of %zu bytes", walk->max_metadata_bytes);
@@ -258,7 +265,7 @@ static int grow_parts(struct exr_image *image, uint32_t nparts, struct err *err)
 	struct codec_part *parts = arena_alloc(&image->image.arena, room, sizeof *parts);
 	struct exr_part *exr = arena_alloc(&image->image.arena, room, sizeof *exr);
 	if (!parts || !exr)
-		return err_set(err, -EFBIG, "the header needs more than the limit of %zu bytes", image->image.arena.limit_bytes);
+		return exr_header_too_large(&image->image.arena, err);
 	if (nparts) {
 		memcpy(parts, image->image.header.parts, nparts * sizeof *parts);
 		memcpy(exr, image->parts, nparts * sizeof *exr);

@@ -95,6 +95,8 @@ int rethrow(struct err *err)
 	} catch (const std::bad_alloc &) {
 		return err_set(err, -ENOMEM, "no memory for a chunk");
 	} catch (const std::exception &e) {
+		if (std::strstr(e.what(), std::bad_alloc().what())) /* the library passes on the words of its own catch alone */
+			return err_set(err, -ENOMEM, "no memory for a chunk");
 		return err_set(err, -EIO, "%s", own_words(e.what()));
 	} catch (...) {
 		return err_set(err, -EIO, "the chunk's data are damaged");

@@ -41,7 +41,7 @@ struct maker {
 
 static int no_memory(const struct maker *maker)
 {
-	return err_set(maker->err, -EFBIG, "the header needs more than the limit of %zu bytes", maker->arena->limit_bytes);
+	return exr_header_too_large(maker->arena, maker->err);
 }
 
 /* As OpenEXR's readers: corners small enough that differences don't overflow. */

@@ -25,7 +25,7 @@ enum {
 	HEADER_SLACK_BYTES = 1 << 20, /* what a header may have beside its metadata: tables, and bytes that are no marker */
 	MAX_SCANS = 500,              /* a file of more scans is an attack, not an image; */
 	MIN_SCANS = 64,               /* of a large one, between these two: */
-	SCAN_BLOCKS = 1 << 28,        /* scans x blocks */
+	SCAN_BLOCKS = 1 << 25,        /* scans x blocks */
 	MARKER_SOF0 = 0xc0,
 	MARKER_SOF9 = 0xc9,
 };

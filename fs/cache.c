@@ -18,7 +18,7 @@ struct chunk {
 	enum cache_state state; /* FILLING, READY or FAILED */
 	unsigned pins;
 	unsigned waiters;
-	bool doomed; /* failed for want of memory: forgotten with the last pin, so that it can be tried again */
+	bool doomed; /* a passing failure: forgotten with the last pin, so that it can be tried again */
 	struct chunk *bucket_next;
 	struct chunk *group_next, **group_link;
 	struct chunk *newer, *older; /* the eviction list, only while READY and unpinned */
@@ -359,12 +359,6 @@ void cache_finish(struct chunk *chunk, void *data, size_t len_bytes)
 	leave_filling_unlock(chunk, CACHE_READY);
 }
 
-/* What may be otherwise the next time is not remembered. */
-static bool is_passing(int code)
-{
-	return code == -ENOMEM || code == -EINTR || code == -EMFILE || code == -ENFILE;
-}
-
 void cache_fail(struct chunk *chunk, const struct err *err)
 {
 	struct err *copy = malloc(sizeof *copy);
@@ -372,6 +366,6 @@ void cache_fail(struct chunk *chunk, const struct err *err)
 		*copy = *err;
 	pthread_mutex_lock(&cache.lock);
 	chunk->err = copy;
-	chunk->doomed = !copy || is_passing(err->code);
+	chunk->doomed = !copy || err_is_passing(err);
 	leave_filling_unlock(chunk, CACHE_FAILED);
 }

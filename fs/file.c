@@ -53,7 +53,7 @@ static int check_version(int fd, const struct file_id *id, struct err *err)
 {
 	struct stat st;
 	if (fstat(fd, &st) != 0)
-		return err_set(err, -errno, "reading its attributes failed: %s", strerror(errno));
+		return err_set_source(err, -errno, "reading its attributes failed: %s", strerror(errno));
 	struct file_id now = file_id_of(&st);
 	if (!file_id_equal(&now, id))
 		return err_set(err, -ESTALE, "the file changed since it was opened");
@@ -66,7 +66,7 @@ int file_open(int root_fd, const char *path, const struct file_id *id, struct er
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		return err_set(err, -ESTALE, "the file is gone");
 	if (fd < 0)
-		return err_set(err, -errno, "can't be opened: %s", strerror(errno));
+		return err_set_source(err, -errno, "can't be opened: %s", strerror(errno));
 	int rc = check_version(fd, id, err);
 	if (rc == 0)
 		return fd;
@@ -150,7 +150,7 @@ static ssize_t read_all(int fd, char *dst, size_t len_bytes, uint64_t offset, st
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return err_set(err, -errno, "reading it failed: %s", strerror(errno));
+			return err_set_source(err, -errno, "reading it failed: %s", strerror(errno));
 		if (got == 0)
 			break;
 		done += (size_t)got;

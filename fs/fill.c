@@ -31,7 +31,9 @@ static void *decode_chunk(struct image *image, struct codec_cursor **cursor, str
 		return NULL;
 	}
 	uint64_t start_ns = pool_now_ns();
+	status_add(&status.decoding, 1);
 	int rc = image->codec_image->codec->decode(image->codec_image, cursor, key.part, key.level, key.cx, key.cy, data, err);
+	status_sub(&status.decoding, 1);
 	status_add(&status.decode_ns, pool_now_ns() - start_ns);
 	if (rc == 0) {
 		status_add(&status.decodes, 1);
@@ -200,7 +202,7 @@ static bool settle_pending(struct image *image, struct chunk_key key, void *data
 {
 	struct pending *settled = NULL;
 	pthread_mutex_lock(&image->lock);
-	if (!data && err->code != -ENOMEM && err->code != -ESTALE) {
+	if (!data && !err_is_passing(err)) {
 		image->fill_err = *err;
 		image->fill_err_part = key.part;
 		image->fill_err_level = key.level;

@@ -43,6 +43,7 @@ struct image {
 	pthread_cond_t checked;
 	enum check_state check_state;
 	struct err damage;
+	bool told_source; /* that the source can't be read was reported since the image was last opened */
 	unsigned nusers;
 	uint32_t prefetched; /* its number in pace.h, until somebody reads it; 0: none */
 	/* forward decoding, under image->lock; the cursor belongs to the task while fill_running */

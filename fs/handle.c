@@ -30,6 +30,7 @@ static struct handle *handle_new(enum handle_kind kind, uint64_t size_bytes, str
 	handle->size_bytes = size_bytes;
 	handle->keep_cache = true;
 	handle->fd = -1;
+	status_add(&status.open_files, 1);
 	return handle;
 }
 
@@ -115,6 +116,7 @@ static void handle_free(struct handle *handle)
 	if (handle->fd >= 0)
 		close(handle->fd);
 	free(handle);
+	status_sub(&status.open_files, 1);
 }
 
 void handle_close(struct handle *handle)

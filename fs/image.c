@@ -14,7 +14,7 @@
 #include "pace.h"
 #include "status.h"
 
-enum { NBUCKETS = 1 << 14 };
+enum { NBUCKETS = 1 << 14, SMALL_BYTES = 256 << 10 };
 
 static struct {
 	pthread_mutex_t lock;
@@ -175,12 +175,6 @@ static struct image *image_new(const struct image_spec *spec)
 	return image;
 }
 
-/* The medium or the machine failed, not the file: the next one who asks tries again. */
-static bool is_passing(int code)
-{
-	return code != -EIO && code != -EFBIG && code != -EOPNOTSUPP;
-}
-
 static void image_open(struct image *image, const struct image_spec *spec)
 {
 	struct err err = ERR_NONE;
@@ -254,9 +248,7 @@ void image_unref(struct image *image)
 		return;
 	}
 	idle_add(image);
-	/* an encrypted entry stays one */
-	if (!image->header_err.code || !is_passing(image->header_err.code) ||
-	    (image->archive && image->header_err.code == -EACCES)) {
+	if (!err_is_passing(&image->header_err)) {
 		table_shrink_unlock();
 		return;
 	}
@@ -292,11 +284,14 @@ int image_error(struct image *image, struct err *err)
 
 void image_damaged(struct image *image, const struct err *err, const char *stage)
 {
-	if (is_passing(err->code))
+	if (err_is_passing(err) && !err->is_source)
 		return;
 	pthread_mutex_lock(&image->lock);
-	bool first = !image->damage.code;
-	err_copy(&image->damage, err);
+	bool first = err->is_source ? !image->told_source : !image->damage.code;
+	if (err->is_source)
+		image->told_source = true;
+	else
+		err_copy(&image->damage, err);
 	pthread_mutex_unlock(&image->lock);
 	if (first)
 		status_report(image->path, err->code, stage, err->text);
@@ -340,6 +335,26 @@ int image_decode_all(struct image *image, struct err *err)
 	return rc;
 }
 
+/* Whether the first read decodes about all of it anyway (a band of a forward decoder has as many bytes): then open does, so
+ * that also the damage that only decoding finds is told by open. */
+static bool is_small(const struct codec_header *header)
+{
+	uint64_t left_bytes = SMALL_BYTES;
+	for (uint32_t p = 0; p < header->nparts; p++) {
+		const struct codec_part *part = &header->parts[p];
+		uint64_t pixel_bytes = 0;
+		for (uint32_t i = 0; i < part->nplanes; i++)
+			pixel_bytes += sample_size_bytes((enum sample_type)part->planes[i].type);
+		for (uint32_t i = 0; i < part->nlevels; i++) {
+			uint64_t npixels = (uint64_t)part->levels[i].width * part->levels[i].height;
+			if (npixels > left_bytes || npixels * pixel_bytes > left_bytes)
+				return false;
+			left_bytes -= npixels * pixel_bytes;
+		}
+	}
+	return true;
+}
+
 static int run_checks(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err)
 {
 	const struct codec *codec = image_codec(image);
@@ -348,7 +363,7 @@ static int run_checks(struct image *image, void (*meanwhile)(void *context), voi
 	if (rc == 0 && codec->check)
 		rc = codec->check(image->codec_image, err);
 	status_set_checking(before);
-	bool all = config.verify == VERIFY_FULL || !codec->check;
+	bool all = config.verify == VERIFY_FULL || !codec->check || is_small(image_header(image));
 	if (rc == 0 && meanwhile && all)
 		meanwhile(context);
 	return rc == 0 && all ? image_decode_all(image, err) : rc;
@@ -366,14 +381,17 @@ static int image_check(struct image *image, void (*meanwhile)(void *context), vo
 	pthread_mutex_unlock(&image->lock);
 	if (!mine)
 		return 0;
-	int rc = run_checks(image, meanwhile, context, err);
-	if (rc)
-		image_damaged(image, err, "check");
+	struct err found = ERR_NONE;
+	int rc = run_checks(image, meanwhile, context, &found);
+	if (rc) {
+		err_set(&found, rc, "the check failed");
+		image_damaged(image, &found, "check");
+	}
 	pthread_mutex_lock(&image->lock);
-	image->check_state = rc && is_passing(rc) ? CHECK_NEEDED : CHECK_DONE;
+	image->check_state = err_is_passing(&found) ? CHECK_NEEDED : CHECK_DONE;
 	pthread_cond_broadcast(&image->checked);
 	pthread_mutex_unlock(&image->lock);
-	return rc;
+	return rc ? err_copy(err, &found) : 0;
 }
 
 void image_set_prefetched(struct image *image, uint32_t number)
@@ -387,6 +405,7 @@ int image_use(struct image *image, void (*meanwhile)(void *context), void *conte
 {
 	pthread_mutex_lock(&image->lock);
 	image->nusers++;
+	image->told_source = false;
 	uint32_t prefetched = pool_is_worker() ? 0 : image->prefetched;
 	if (prefetched)
 		image->prefetched = 0;

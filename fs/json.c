@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../codecs/utf8.h"
+
 enum { MAX_DEPTH = 63, FIRST_ROOM = 1024 };
 
 void json_init(struct json *json, bool compact)
@@ -56,29 +58,13 @@ static void put_newline(struct json *json)
 
 static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
 
-/* The length of the well-formed UTF-8 sequence at the start (RFC 3629), 0 where there is none. */
-static size_t sequence_length(const unsigned char *s, size_t len)
-{
-	if (s[0] < 0x80)
-		return 1;
-	size_t n = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
-	if (!n || n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-	bool surrogate = s[0] == 0xed && s[1] > 0x9f, beyond = s[0] == 0xf4 && s[1] > 0x8f;
-	return overlong || surrogate || beyond ? 0 : n;
-}
-
 char *json_visible(const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
 	size_t len = strlen(text), n = 0;
 	char *visible = len < SIZE_MAX / 3 ? malloc(3 * len + 1) : NULL;
 	for (size_t i = 0, step; visible && i < len; i += step) {
-		size_t good = sequence_length(s + i, len - i);
+		size_t good = utf8_length(s + i, len - i);
 		step = good ? good : 1;
 		memcpy(visible + n, good ? text + i : replacement, good ? good : sizeof replacement - 1);
 		n += good ? good : sizeof replacement - 1;
@@ -88,13 +74,24 @@ char *json_visible(const char *text)
 	return visible;
 }
 
+/* A control character, or one that some readers take for the end of a line (U+0085, U+2028, U+2029); else -1. */
+static int control_code(const unsigned char *s, size_t n)
+{
+	if (n == 1)
+		return s[0] < 0x20 || s[0] == 0x7f ? s[0] : -1;
+	if (n == 2)
+		return s[0] == 0xc2 && s[1] < 0xa0 ? s[1] : -1;
+	return n == 3 && s[0] == 0xe2 && s[1] == 0x80 && (s[2] & 0xfe) == 0xa8 ? 0x2000 | (s[2] & 0x3f) : -1;
+}
+
 static void put_quoted(struct json *json, const char *text, size_t len)
 {
 	const unsigned char *s = (const unsigned char *)text;
 	char escape[8];
+	int code;
 	put(json, "\"", 1);
 	for (size_t i = 0; i < len;) {
-		size_t n = sequence_length(s + i, len - i);
+		size_t n = utf8_length(s + i, len - i);
 		if (!n)
 			put_text(json, replacement);
 		else if (s[i] == '"' || s[i] == '\\')
@@ -103,8 +100,8 @@ static void put_quoted(struct json *json, const char *text, size_t len)
 			put(json, "\\n", 2);
 		else if (s[i] == '\t')
 			put(json, "\\t", 2);
-		else if (s[i] < 0x20 || s[i] == 0x7f)
-			put(json, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", s[i]));
+		else if ((code = control_code(s + i, n)) >= 0)
+			put(json, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", (unsigned)code));
 		else
 			put(json, text + i, n);
 		i += n ? n : 1;

@@ -75,6 +75,6 @@ bool stack_same_shape(const struct stack_shape *a, const struct stack_shape *b);
 int stack_compile(const struct stack *stack, struct image *image, struct picture *ret_picture, struct view **ret_view,
 		  struct err *err);
 /* Whether that is a fault of the file, which reads as NaN, and not of the moment. */
-bool stack_cant_be_decoded(int code);
+bool stack_cant_be_decoded(const struct err *err);
 
 #endif

@@ -76,9 +76,11 @@ struct stack_shape stack_shape_of(const struct view_info *info)
 	return shape;
 }
 
-bool stack_cant_be_decoded(int code)
+bool stack_cant_be_decoded(const struct err *err)
 {
-	return code == -EIO || code == -EFBIG || code == -EOPNOTSUPP || code == -EACCES || code == -EPERM;
+	int code = err->code;
+	return code == -EACCES || code == -EPERM ||
+	       (!err_is_passing(err) && (code == -EIO || code == -EFBIG || code == -EOPNOTSUPP));
 }
 
 int stack_compile(const struct stack *stack, struct image *image, struct picture *ret_picture, struct view **ret_view,
@@ -98,7 +100,7 @@ static int examine(struct stack *stack, size_t i, struct view **ret_view, struct
 	struct err header_err = ERR_NONE, view_err = ERR_NONE;
 	uint64_t version = 0;
 	int rc = members_open(stack->members, i, &version, &image, &header_err);
-	if (rc && !stack_cant_be_decoded(rc))
+	if (rc && !stack_cant_be_decoded(&header_err))
 		return err_copy(err, &header_err);
 	bool broken = rc || picture_default(image_pictures(image), image_header(image), 0).part->unsupported;
 	int impossible = rc ? 0 : stack_compile(stack, image, &picture, &view, &view_err);

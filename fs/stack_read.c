@@ -99,7 +99,7 @@ static int make_row(struct stack *stack, size_t i, uint64_t offset, size_t len_b
 		return 0;
 	if (rc == -ESTALE)
 		stack_retire(stack);
-	if (stack_cant_be_decoded(rc)) {
+	if (stack_cant_be_decoded(&own)) {
 		stack->states[i] = MEMBER_BROKEN;
 		if (stack->row.dtype == SAMPLE_F32 || stack->row.dtype == SAMPLE_F16) {
 			fill_nan(stack->row.dtype, len_bytes, dst);

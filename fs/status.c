@@ -70,9 +70,7 @@ void status_report(const char *path, int code, const char *stage, const char *wo
 		return;
 	char line[4600];
 	snprintf(line, sizeof line, "%s: %s: %s", path, stage, words);
-	for (char *c = line; *c; c++)
-		if ((unsigned char)*c < 0x20)
-			*c = '?';
+	err_neutralise(line);
 	reports.log(code, line);
 }
 
@@ -136,6 +134,8 @@ static const struct counter counters[] = {
 	{"bytes_served", "bytes of arrays given to readers", false, &status.bytes_served, 1},
 	{"errors", "errors reported", false, &status.errors, 1},
 	{"images_known", "images whose header is held now", true, &status.images_known, 1},
+	{"open_files", "files of the mount that are open now", true, &status.open_files, 1},
+	{"decoding", "chunks being decoded now", true, &status.decoding, 1},
 	{"nodes", "files and directories that the kernel refers to now", true, &status.nodes, 1},
 };
 enum { NCOUNTERS = sizeof counters / sizeof *counters };

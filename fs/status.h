@@ -24,6 +24,7 @@ struct status {
 	atomic_ullong bytes_served;  /* to readers of arrays */
 	atomic_ullong errors;
 	atomic_ullong images_known, nodes;
+	atomic_ullong open_files, decoding; /* now */
 };
 extern struct status status;
 

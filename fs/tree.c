@@ -155,9 +155,9 @@ static int lookup(struct place parent, const char *name, const struct patience *
 	int rc = walk_lookup(parent.node, name, &node, err);
 	if (rc == 0)
 		*ret_place = (struct place){node, ROW_SELF};
-	else if (rc != -ENOENT && parent.node->kind == NODE_ARCHIVE)
-		return lookup_made(parent, name, patience, ret_place, err);
-	return rc;
+	else if (rc != -ENOENT && parent.node->kind == NODE_ARCHIVE && lookup_made(parent, name, patience, ret_place, err) == 0)
+		return 0;
+	return rc; /* of an archive that can't be read nobody knows that there is no such name */
 }
 
 int tree_lookup(struct place parent, const char *name, const struct patience *patience, struct place *ret_place, struct err *err)

@@ -239,8 +239,8 @@ int walk_archive(struct node *node, struct archive **ret_archive, struct err *er
 	}
 	struct err failed = slot->err;
 	*ret_archive = slot->archive;
-	if (failed.code == -ENOMEM || failed.code == -ESTALE || failed.code == -EMFILE || failed.code == -ENFILE)
-		slot->err = ERR_NONE; /* may be otherwise the next time */
+	if (err_is_passing(&failed))
+		slot->err = ERR_NONE;
 	pthread_mutex_unlock(&slot->lock);
 	return failed.code ? err_copy(err, &failed) : 0;
 }

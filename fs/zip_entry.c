@@ -14,7 +14,8 @@
 
 #include "inflate.h"
 
-enum { CHECK_BYTES = 1 << 20 };
+/* RFC 1951: no two bits of input make more than 258 bytes */
+enum { CHECK_BYTES = 1 << 20, MAX_DEFLATE_RATIO = 1032 };
 
 /* ---- a window of the archive ---- */
 
@@ -115,6 +116,9 @@ static int check_node(const struct archive *archive, const struct zip_node *node
 	if (node->size_bytes > archive->max_entry_bytes)
 		return err_set(err, -EFBIG, "the entry declares %" PRIu64 " bytes, more than the limit of %" PRIu64,
 			       node->size_bytes, archive->max_entry_bytes);
+	if (node->method == ZIP_DEFLATED && node->size_bytes / MAX_DEFLATE_RATIO > node->packed_bytes)
+		return err_set(err, -EIO, "%" PRIu64 " deflated bytes can't hold the %" PRIu64 " that the entry declares",
+			       node->packed_bytes, node->size_bytes);
 	if (node->method == ZIP_STORED && node->packed_bytes != node->size_bytes)
 		return err_set(err, -EIO, "a stored entry of %" PRIu64 " bytes declares %" PRIu64, node->packed_bytes,
 			       node->size_bytes);

@@ -192,7 +192,11 @@ static int open_archive(struct foreign *foreign, struct err *err)
 	zip_source_t *source = zip_source_function_create(source_call, foreign, &error);
 	if (source)
 		foreign->zip = zip_open_from_source(source, ZIP_RDONLY, &error);
-	int rc = foreign->zip ? 0 : fail(foreign, &error, err);
+	int rc = 0;
+	if (!foreign->zip && foreign->read_err.code)
+		rc = err_copy(err, &foreign->read_err);
+	else if (!foreign->zip) /* the archive around the entry is ours, so nothing but memory can be wrong */
+		rc = err_set(err, -ENOMEM, "no memory for the entry's decoder: %s", zip_error_strerror(&error));
 	if (source && !foreign->zip)
 		zip_source_free(source);
 	zip_error_fini(&error);

@@ -75,7 +75,7 @@ static const char *special_name(double value)
 }
 
 /* Takes one code point off a JSON string's inside and puts its UTF-8 to dst; returns how many bytes that are. The writer
- * escapes only what is one byte long. */
+ * escapes control characters, U+2028 and U+2029 alone. */
 static size_t unescape(const char **at, char *dst)
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -86,9 +86,15 @@ static size_t unescape(const char **at, char *dst)
 		char digits[5] = {0};
 		memcpy(digits, *at + 2, 4);
 		unsigned long code = strtoul(digits, NULL, 16);
-		require(code < 0x80);
-		dst[0] = (char)code;
-		*at += 5;
+		*at += 6;
+		if (code < 0x80) {
+			dst[0] = (char)code;
+			return 1;
+		}
+		require(code < 0xa0 || code == 0x2028 || code == 0x2029);
+		memcpy(dst, code < 0xa0 ? "\xc2" : "\xe2\x80", code < 0xa0 ? 1 : 2);
+		dst[code < 0xa0 ? 1 : 2] = (char)(0x80 | (code & 0x3f));
+		return code < 0xa0 ? 2 : 3;
 	} else {
 		dst[0] = to[strchr(from, (*at)[1]) - from];
 		*at += 1;

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fixtures
+import make_exr
 import make_exr_cases
 import make_exr_other
 import make_jpeg
@@ -112,11 +113,27 @@ def test_damage_in_the_middle_leaves_no_zeros_and_no_short_read(source, mounted)
 
 def test_damage_found_by_reading_fails_every_later_open(source, mounted):
     """Contents that only decoding proves wrong: EIO from that read, then from open."""
-    (source / "a.exr").write_bytes(DAMAGED["bad_zlib.exr"])
+    plane = np.arange(400 * 300, dtype=np.uint32).reshape(300, 400) // 7
+    data = bytearray(make_exr.exr(make_exr.Part([make_exr.Channel("Y", make_exr.FLOAT, {(0, 0): plane})], (0, 0, 399, 299), compression=make_exr.ZIP)))
+    data[-60:-20] = bytes(40)
+    (source / "a.exr").write_bytes(data)
     mount = mounted(source)
     path = mount.at("a.exr", "pixels.f32")
+    assert open_errno(path) is None
     assert errno_of(read_all, path) == errno.EIO
     assert open_errno(path) == errno.EIO
+
+
+def test_what_decodes_to_little_is_decoded_at_open(source, mounted):
+    """So numpy, which overlooks errors of reads, gets them from open."""
+    (source / "a.exr").write_bytes(DAMAGED["bad_zlib.exr"])
+    (source / "b.png").write_bytes(DAMAGED["rows_missing.png"])
+    (source / "c.png").write_bytes(DAMAGED["bad_filter.png"])
+    mount = mounted(source)
+    for name in ("a.exr", "b.png", "c.png"):
+        assert open_errno(mount.at(name, "pixels.f32")) == errno.EIO, name
+        with pytest.raises(OSError):
+            np.fromfile(mount.at(name, "pixels.f32"), "<f4")
 
 
 def test_verify_full_decodes_everything_at_open(source, mounted):

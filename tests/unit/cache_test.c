@@ -82,6 +82,12 @@ static void test_failure_is_remembered(void)
 	cache_fail(chunk, &damage);
 	cache_unpin(chunk);
 	expect("want of memory is tried again", fill(&group, 2, 10, 1) == CACHE_BEGUN);
+	damage = ERR_NONE;
+	err_set_source(&damage, -EIO, "the disk failed");
+	cache_begin(&group, key(3), &chunk, &err);
+	cache_fail(chunk, &damage);
+	cache_unpin(chunk);
+	expect("a failed source is tried again", fill(&group, 3, 10, 1) == CACHE_BEGUN);
 	cache_group_drop(&group);
 }
 

@@ -82,6 +82,10 @@ static void strings_are_escaped(void)
 	CHECK(!strcmp(quoted("a\0b", 3), "\"a\\u0000b\"\n"));
 	CHECK(!strcmp(quoted("Gr\xc3\xbc\xc3\x9f \xe6\xbc\xa2 \xf0\x9f\x98\x80", 15),
 		      "\"Gr\xc3\xbc\xc3\x9f \xe6\xbc\xa2 \xf0\x9f\x98\x80\"\n"));
+	/* what a terminal obeys, and what some readers take for the end of a line of JSON */
+	CHECK(!strcmp(quoted("\xc2\x85\xc2\x9b\xc2\xa0", 6), "\"\\u0085\\u009b\xc2\xa0\"\n"));
+	CHECK(!strcmp(quoted("\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa", 12),
+		      "\"\xe2\x80\xa7\\u2028\\u2029\xe2\x80\xaa\"\n"));
 	for (int byte = 0; byte < 256; byte++)
 		quoted((const char[]){(char)byte}, 1); /* finish checks */
 }

@@ -137,6 +137,7 @@ static void refusals(void)
 	add(&m, (struct spec){.name = "imploded", .data = "I", .method = 6, .packed = "I", .packed_bytes = 1});
 	add(&m, (struct spec){.name = "patched", .data = "P", .flags = 1 << 5});
 	add(&m, (struct spec){.name = "mismatch", .data = "MM", .has_size = true, .size = 3});
+	add(&m, (struct spec){.name = "too much", .data = "TT", .method = 8, .has_size = true, .size = 1 << 20});
 	struct archive *a = finish_and_open(&m);
 	CHECK(open_code(a, "dir") == -EISDIR);
 	CHECK(open_code(a, "encrypted") == -EACCES && is(last_err.text, "encrypted: pixfs has no password"));
@@ -144,6 +145,7 @@ static void refusals(void)
 	CHECK(open_code(a, "imploded") == -EOPNOTSUPP && strstr(last_err.text, "method 6 (imploded)"));
 	CHECK(open_code(a, "patched") == -EOPNOTSUPP);
 	CHECK(open_code(a, "mismatch") == -EIO && strstr(last_err.text, "declares 3"));
+	CHECK(open_code(a, "too much") == -EIO && strstr(last_err.text, "can't hold the 1048576"));
 	archive_unref(a);
 }
 
