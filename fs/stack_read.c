@@ -342,16 +342,23 @@ void stack_reader_close(struct stack_reader *reader)
 
 /* ---- reads ---- */
 
-/* Waits for the pieces in order and copies what the range has of each; unpins all. */
+/* The last one first: when it is there most of the others are, and a wait for each would be a switch of threads for each. */
+static int wait_for_pieces(struct chunk **pinned, size_t count, const struct patience *patience, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = count; i-- > 0 && rc == 0;)
+		rc = cache_wait(pinned[i], patience ? patience->give_up : NULL, patience ? patience->context : NULL, err);
+	return rc;
+}
+
+/* Waits for the pieces and copies what the range has of each; unpins all. */
 static int copy_pieces(struct stack *stack, uint64_t first, size_t count, struct chunk **pinned, uint64_t offset, uint64_t end,
 		       unsigned char *dst, const struct patience *patience, struct err *err)
 {
-	int rc = 0;
+	int rc = wait_for_pieces(pinned, count, patience, err);
 	for (size_t i = 0; i < count; i++) {
 		uint64_t start = piece_start(stack, first + i), stop = start + piece_bytes(stack, first + i);
 		uint64_t from = start > offset ? start : offset, to = stop < end ? stop : end;
-		if (rc == 0)
-			rc = cache_wait(pinned[i], patience ? patience->give_up : NULL, patience ? patience->context : NULL, err);
 		if (rc == 0)
 			memcpy(dst + (from - offset), (const char *)cache_data(pinned[i]) + (from - start), (size_t)(to - from));
 		cache_unpin(pinned[i]);

@@ -93,6 +93,21 @@ static int settle_resize(struct view_plan *plan)
 	return 0;
 }
 
+/* Whether the samples that are shown are stored as the view wants them: n bits by 2^n - 1 and back are the same n bits. */
+static bool keeps_samples(const struct view *view)
+{
+	const struct base_stage *base = &view->stages[0].base;
+	uint32_t divisor = view->info.dtype == SAMPLE_U8 ? 255 : view->info.dtype == SAMPLE_U16 ? 65535 : 0;
+	for (uint32_t i = 0; divisor && i < view->nout; i++) {
+		const struct base_channel *channel = &base->channels[view->out[i]];
+		const struct codec_plane *plane = &base->part->planes[channel->plane];
+		if (channel->kind != BASE_PLANE || plane->type != view->info.dtype || plane->divisor != divisor ||
+		    plane->xsampling != 1 || plane->ysampling != 1)
+			return false;
+	}
+	return divisor != 0;
+}
+
 /* The plan is complete: fixes what follows from it. */
 static int plan_finish(struct view_plan *plan, const struct view_extension *extension)
 {
@@ -118,6 +133,8 @@ static int plan_finish(struct view_plan *plan, const struct view_extension *exte
 	for (uint32_t i = 0; i < plan->nchannels; i++)
 		view->out[i] = plan->channels[i].source;
 	bool moves = view->nstages == 1 || (view->nstages == 2 && top->kind == STAGE_MOVE);
+	if (moves && !plan->native && keeps_samples(view))
+		plan->native = view->stages[0].base.native = true;
 	view->direct = moves && (plan->native || view->info.dtype == SAMPLE_F32);
 	uint64_t pixels = (uint64_t)view->width * view->height;
 	if (pixels > VIEW_MAX_PIXELS)
