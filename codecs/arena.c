@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_BYTES = 4096 };
+/* Most headers are small, and many are known at once: blocks grow with what is in them already. */
+enum { FIRST_BYTES = 1024, BLOCK_BYTES = 4096 };
 
 struct arena_block {
 	struct arena_block *next;
@@ -40,7 +41,8 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size)
 		return NULL;
 	struct arena_block *block = arena->blocks;
 	if (!block || block->size_bytes - block->used_bytes < want) {
-		size_t size_bytes = want > BLOCK_BYTES ? want : BLOCK_BYTES;
+		size_t room = !block ? FIRST_BYTES : BLOCK_BYTES;
+		size_t size_bytes = want > room ? want : room;
 		block = calloc(1, sizeof *block + size_bytes);
 		if (!block) {
 			arena->out_of_memory = true;

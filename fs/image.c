@@ -183,7 +183,7 @@ static void image_open(struct image *image, const struct image_spec *spec)
 	pthread_mutex_lock(&table.lock);
 	image->header_err = err;
 	image->header_bytes =
-		sizeof *image + strlen(image->path) + (image->codec_image ? image->codec_image->arena.used_bytes + 4096 : 0);
+		sizeof *image + strlen(image->path) + (image->codec_image ? image->codec_image->arena.used_bytes + 2048 : 0);
 	image->opening = false;
 	pthread_cond_broadcast(&table.opened);
 	pthread_mutex_unlock(&table.lock);
