@@ -1,6 +1,7 @@
 """An EXR with a missing chunk: what needs the chunk is EIO at open, all else opens and is right, in any order."""
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -208,3 +209,14 @@ def test_a_crop_of_many_tiles_checks_its_own(source, mounted):
     again, other, whole, last = (spent(mount, lambda at=at: open_errno(at))["bytes_checked"]
                                  for at in (crop(mount, box, ",chw"), crop(mount, (0, 0, 4, 4)), mount.at("a.exr", "pixels.f32"), mount.at("a.exr", "pixels.npy")))
     assert again == last == 0 and 0 < other <= 64 and 4000 * 20 < whole < 4096 * 64
+
+
+def test_many_open_it_at_once(lacking, source, mounted):
+    mount = mounted(source)
+    good = [(box, lacking.pixels[box[1] : box[1] + box[3], box[0] : box[0] + box[2]].tobytes()) for box in lacking.avoiding] * 4
+    bad = lacking.touching * 4
+    with ThreadPoolExecutor(16) as pool:
+        failed = pool.map(lambda box: open_errno(crop(mount, box)), bad)
+        read = pool.map(lambda one: read_all(crop(mount, one[0])) == one[1], good)
+        assert set(failed) == {errno.EIO} and all(read)
+    assert len(mount.errors()) == 1
