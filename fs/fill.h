@@ -45,7 +45,7 @@ struct image {
 	pthread_cond_t checked;
 	enum check_state check_state;
 	struct err damage;             /* fails every open */
-	struct err chunk_damage;       /* the first chunk that was missing: fails who needs it */
+	struct err chunk_damage;       /* the last chunk found missing: fails who needs it */
 	struct image_area decoded;     /* of a small image, the last that was decoded at open: not again */
 	uint32_t told[IMAGE_TOLD_MAX]; /* hashes of what was reported of chunks */
 	unsigned ntold;

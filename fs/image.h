@@ -67,7 +67,7 @@ void image_unuse(struct image *image);
 /* It is decoded because .pixfs/prefetch was told so; the first image_use by a reader is told to pace.h. */
 void image_set_prefetched(struct image *image, uint32_t number);
 
-/* The first damage that checking or decoding found, else that of a chunk alone: its code with words, or 0. */
+/* The first damage that checking or decoding found, else the last that was found of a chunk alone: its code with words, or 0. */
 int image_error(struct image *image, struct err *err);
 
 /* Decodes every chunk of every part and level: 0 or the first error. */

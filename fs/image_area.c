@@ -44,7 +44,7 @@ void image_lacks_chunk(struct image *image, const struct err *err, const char *s
 	}
 	pthread_mutex_lock(&image->lock);
 	bool news = is_news(image, err);
-	err_copy(&image->chunk_damage, err);
+	image->chunk_damage = *err; /* the last, for who asks why an open failed */
 	pthread_mutex_unlock(&image->lock);
 	if (news)
 		status_report(image->path, err->code, stage, err->text);
