@@ -190,3 +190,16 @@ void codec_close(struct codec_image *image)
 	if (image)
 		image->codec->close(image);
 }
+
+int codec_check(struct codec_image *image, struct err *err)
+{
+	const struct codec *codec = image->codec;
+	int rc = codec->check ? codec->check(image, err) : 0;
+	for (uint32_t p = 0; codec->check_chunks && rc == 0 && p < image->header.nparts; p++) {
+		const struct codec_part *part = &image->header.parts[p];
+		for (uint32_t i = 0; rc == 0 && !part->unsupported && i < part->nlevels; i++)
+			rc = codec->check_chunks(image, p, i, 0, 0, part->levels[i].nchunks_x - 1, part->levels[i].nchunks_y - 1,
+						 err);
+	}
+	return rc;
+}

@@ -200,9 +200,16 @@ struct codec {
 	int (*open)(struct bytes *bytes, const struct codec_limits *limits, struct codec_image **ret_image, struct err *err);
 	void (*close)(struct codec_image *image); /* NULL is fine; no decode may be under way, all cursors are freed */
 
-	/* The cheap check made once before the first array of this file is opened: checksums, end marks, offset tables
-	 * against the file's length. 0 or an error. NULL: the format has no checksum; the caller decodes everything instead. */
+	/* The cheap check made once before the first array of this file is opened: checksums, end marks, the presence of offset
+	 * tables. What it finds, no array of the file can be read with. 0 or an error. NULL: the format has no checksum; the caller
+	 * decodes everything instead. */
 	int (*check)(struct codec_image *image, struct err *err);
+
+	/* Checks of these chunks alone (inclusive ranges, within the level) what can be checked without decoding them, so that
+	 * chunks that are missing fail only who needs them. 0, or the error of the first that is wrong. What was found right is
+	 * known the next time. From several threads at once. NULL: check() tells all there is. */
+	int (*check_chunks)(struct codec_image *image, uint32_t part, uint32_t level, uint32_t cx0, uint32_t cy0, uint32_t cx1,
+			    uint32_t cy1, struct err *err);
 
 	/* Decodes one chunk of (part, level) to dst, which has codec_chunk_layout()'s len_bytes and is written in full.
 	 * ACCESS_CHUNK: any chunk, from several threads at once; cursor is NULL.
@@ -259,5 +266,8 @@ const struct codec *codec_for_name(const char *name);
 int codec_open(struct bytes *bytes, const char *name, const struct codec_limits *limits, struct codec_image **ret_image,
 	       struct err *err);
 void codec_close(struct codec_image *image); /* NULL is fine */
+
+/* check, then check_chunks of every chunk that can be decoded: 0 or the first error. */
+int codec_check(struct codec_image *image, struct err *err);
 
 #endif

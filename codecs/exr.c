@@ -53,5 +53,6 @@ const struct codec codec_exr = {
 	.open = exr_open,
 	.close = exr_close,
 	.check = exr_check,
+	.check_chunks = exr_check_chunks,
 	.decode = exr_decode,
 };

@@ -4,7 +4,7 @@
  *	exr_header.c     the file's header: attribute by attribute, part by part
  *	exr_attribute.c  one attribute's value -> struct codec_attribute
  *	exr_part.c       the attributes that pixels depend on -> planes, levels, chunks
- *	exr_chunks.c     offset tables and chunk headers: check()
+ *	exr_chunks.c     offset tables and chunk headers: check(), check_chunks()
  *	exr_decode.c     one chunk -> planes: decode()
  *	exr_zip.c        ZIP, ZIPS and RLE
  *	exr_pxr24.c      PXR24
@@ -67,6 +67,7 @@ struct exr_image {
 
 	pthread_mutex_t lock;      /* protects the making of offsets, held over its reads */
 	uint64_t *_Atomic offsets; /* NULL until first needed, then nchunks of them, 0: missing; never changes again */
+	atomic_uchar *sound;       /* made with offsets, in their memory: for each chunk whether its header was found right */
 };
 
 /* What the attributes of one part's header say, as stored; exr_part_make turns it into a part. */
@@ -115,6 +116,8 @@ enum { EXR_WORDS_BYTES = 96 };
 const char *exr_chunk_words(const struct exr_image *image, const struct exr_chunk *chunk, char words[EXR_WORDS_BYTES]);
 
 int exr_check(struct codec_image *image, struct err *err);
+int exr_check_chunks(struct codec_image *image, uint32_t part, uint32_t level, uint32_t cx0, uint32_t cy0, uint32_t cx1,
+		     uint32_t cy1, struct err *err);
 int exr_decode(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx, uint32_t cy,
 	       void *dst, struct err *err);
 

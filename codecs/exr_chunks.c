@@ -3,8 +3,8 @@
  * The tables of all parts lie behind each other and are read in one piece, when the first chunk is asked for. An entry
  * that can't be right (0, as a writer leaves it that did not come to its end; inside the header; behind the end of the
  * file) is looked for: chunks are walked from the first byte behind the tables on, each one's header telling where the
- * next one is, as OpenEXR's readers do. What is found counts, what is not found is missing: check() names the first
- * missing chunk, and decoding any other works.
+ * next one is, as OpenEXR's readers do. What is found counts, what is not found is missing: check_chunks() names the first
+ * missing chunk of those asked for, and decoding any other works.
  *
  * Each use of a chunk compares its header (part number, line or tile coordinates, size) with what was asked for, so a
  * table can't pass another chunk off as this one. */
@@ -172,12 +172,14 @@ static int get_offsets(struct exr_image *image, const uint64_t **ret_offsets, st
 			rc = err_set(err, -EIO, "the file ends at byte %" PRIu64 ", inside its offset table for %" PRIu32 " chunks",
 				     image->image.bytes->size_bytes, image->nchunks);
 		} else if (!offsets) {
-			offsets = malloc((size_t)image->nchunks * 8 + 1);
+			offsets = calloc((size_t)image->nchunks + 1, 8 + 1);
 			rc = offsets ? read_offsets(image, offsets, err) : err_set(err, -ENOMEM, "no memory for the offset table");
-			if (!rc)
+			if (!rc) {
+				image->sound = (atomic_uchar *)(offsets + image->nchunks);
 				atomic_store_explicit(&image->offsets, offsets, memory_order_release);
-			else
+			} else {
 				free(offsets);
+			}
 		}
 		pthread_mutex_unlock(&image->lock);
 	}
@@ -270,6 +272,12 @@ static int read_leader(struct exr_image *image, uint64_t offset, uint32_t index,
 	return 0;
 }
 
+/* Counted within the part. */
+static uint32_t chunk_index(const struct exr_image *image, uint32_t part, uint32_t level, uint32_t cx, uint32_t cy)
+{
+	return image->parts[part].level_chunk0[level] + cy * image->image.header.parts[part].levels[level].nchunks_x + cx;
+}
+
 int exr_chunk_find(struct exr_image *image, uint32_t part, uint32_t level, uint32_t cx, uint32_t cy, struct exr_chunk *ret_chunk,
 		   struct err *err)
 {
@@ -280,7 +288,7 @@ int exr_chunk_find(struct exr_image *image, uint32_t part, uint32_t level, uint3
 	if (rc)
 		return rc;
 	struct exr_chunk chunk = {.part = part, .level = level, .cx = cx, .cy = cy};
-	uint32_t index = exr->level_chunk0[level] + cy * described->levels[level].nchunks_x + cx;
+	uint32_t index = chunk_index(image, part, level, cx, cy);
 	codec_chunk_layout(described, level, cx, cy, &chunk.layout, NULL);
 	chunk.unpacked_bytes = count_bytes(described, &chunk.layout);
 	rc = read_leader(image, offsets[exr->chunk0 + index], index, &chunk, err);
@@ -289,32 +297,40 @@ int exr_chunk_find(struct exr_image *image, uint32_t part, uint32_t level, uint3
 	return rc;
 }
 
-/* ---- check() ---- */
+/* ---- checks ---- */
 
-/* In the order of the file where it is one of the two usual ones: archives are read forwards at less cost. */
-static int check_level(struct exr_image *image, uint32_t part, uint32_t level, struct err *err)
+/* Whether the tables are there. Of parts that can't be decoded nothing is looked at. */
+int exr_check(struct codec_image *image, struct err *err)
 {
-	const struct codec_level *l = &image->image.header.parts[part].levels[level];
-	bool down = strcmp(image->image.header.parts[part].row_order, "decreasing") == 0;
-	struct exr_chunk chunk;
-	for (uint32_t row = 0; row < l->nchunks_y; row++) {
-		for (uint32_t cx = 0; cx < l->nchunks_x; cx++) {
-			int rc = exr_chunk_find(image, part, level, cx, down ? l->nchunks_y - 1 - row : row, &chunk, err);
-			if (rc)
-				return rc;
-		}
-	}
+	const uint64_t *offsets;
+	for (uint32_t part = 0; part < image->header.nparts; part++)
+		if (!image->header.parts[part].unsupported)
+			return get_offsets((struct exr_image *)image, &offsets, err);
 	return 0;
 }
 
-int exr_check(struct codec_image *image, struct err *err)
+/* In the order of the file where it is one of the two usual ones: archives are read forwards at less cost. */
+int exr_check_chunks(struct codec_image *image, uint32_t part, uint32_t level, uint32_t cx0, uint32_t cy0, uint32_t cx1,
+		     uint32_t cy1, struct err *err)
 {
-	for (uint32_t part = 0; part < image->header.nparts; part++) {
-		const struct codec_part *described = &image->header.parts[part];
-		for (uint32_t level = 0; !described->unsupported && level < described->nlevels; level++) {
-			int rc = check_level((struct exr_image *)image, part, level, err);
+	struct exr_image *exr = (struct exr_image *)image;
+	const struct codec_part *described = &image->header.parts[part];
+	bool down = strcmp(described->row_order, "decreasing") == 0;
+	const uint64_t *offsets;
+	struct exr_chunk chunk;
+	int rc = described->unsupported ? 0 : get_offsets(exr, &offsets, err);
+	if (rc || described->unsupported)
+		return rc;
+	for (uint32_t row = 0; row <= cy1 - cy0; row++) {
+		uint32_t cy = down ? cy1 - row : cy0 + row;
+		for (uint32_t cx = cx0; cx <= cx1; cx++) {
+			atomic_uchar *sound = &exr->sound[exr->parts[part].chunk0 + chunk_index(exr, part, level, cx, cy)];
+			if (atomic_load_explicit(sound, memory_order_relaxed))
+				continue;
+			rc = exr_chunk_find(exr, part, level, cx, cy, &chunk, err);
 			if (rc)
 				return rc;
+			atomic_store_explicit(sound, 1, memory_order_relaxed);
 		}
 	}
 	return 0;

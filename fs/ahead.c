@@ -163,8 +163,9 @@ static void decode_run(struct pool_task *task)
 	bool wanted = decode->run->id == decode->id;
 	pthread_mutex_unlock(&all.lock);
 	if (wanted && members_open(decode->members, decode->member, &version, &image, &ignored) == 0) {
-		if (image_use(image, NULL, NULL, &ignored) == 0) {
-			struct picture picture = picture_default(image_pictures(image), image_header(image), 0);
+		struct picture picture = picture_default(image_pictures(image), image_header(image), 0);
+		struct image_area area = image_area_of_level(image, picture.part_index, picture.level);
+		if (image_use(image, &area, NULL, NULL, &ignored) == 0) {
 			image_decode_level(image, picture.part_index, picture.level, &ignored);
 			image_unuse(image);
 		}

@@ -49,7 +49,10 @@ static void chunk_settle(struct image *image, struct chunk *chunk, void *data, s
 	if (data) {
 		cache_finish(chunk, data, len_bytes);
 	} else {
-		image_damaged(image, err, "decode");
+		if (image_chunk_is_missing(image, cache_key(chunk)))
+			image_lacks_chunk(image, err, "decode");
+		else
+			image_damaged(image, err, "decode");
 		cache_fail(chunk, err);
 	}
 	cache_unpin(chunk);

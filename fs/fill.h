@@ -17,6 +17,8 @@ struct image_key {
 	uint64_t words[5];
 };
 
+enum { IMAGE_TOLD_MAX = 8 };
+
 enum check_state { CHECK_NEEDED, CHECK_RUNNING, CHECK_DONE };
 
 struct pending {
@@ -42,7 +44,11 @@ struct image {
 	pthread_mutex_t lock;
 	pthread_cond_t checked;
 	enum check_state check_state;
-	struct err damage;
+	struct err damage;             /* fails every open */
+	struct err chunk_damage;       /* the last chunk found missing: fails who needs it */
+	struct image_area decoded;     /* of a small image, the last that was decoded at open: not again */
+	uint32_t told[IMAGE_TOLD_MAX]; /* hashes of what was reported of chunks */
+	unsigned ntold;
 	bool told_source; /* that the source can't be read was reported since the image was last opened */
 	unsigned nusers;
 	uint32_t prefetched; /* its number in pace.h, until somebody reads it; 0: none */
@@ -63,6 +69,19 @@ struct fill_batch;
 
 struct image *image_ref(struct image *image);
 void image_damaged(struct image *image, const struct err *err, const char *stage);
+/* Whether it decodes to so little that open does. */
+bool image_is_small(const struct image *image);
+
+/* image_area.c */
+
+/* As image_damaged, where a chunk is missing: told once for each that is, and who doesn't need the chunk isn't concerned. */
+void image_lacks_chunk(struct image *image, const struct err *err, const char *stage);
+/* Whether the codec's own check refuses the chunk: then that it can't be decoded is no damage of the others. */
+bool image_chunk_is_missing(struct image *image, struct chunk_key key);
+int image_decode_area(struct image *image, const struct image_area *area, struct err *err); /* in image.c */
+/* The part of image_use that depends on area. */
+int image_check_area(struct image *image, const struct image_area *area, void (*meanwhile)(void *context), void *context,
+		     struct err *err);
 
 /* The chunk, pinned, ready or being decoded: wait for it with cache_wait. An error of an earlier decode otherwise. */
 int fill_begin(struct image *image, struct chunk_key key, struct chunk **ret_chunk, struct err *err);

@@ -157,6 +157,8 @@ static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, ui
 	const struct picture *picture = &handle->target.picture;
 	image_reader_init(&reader, handle->target.image, picture->part_index, picture->level);
 	reader.pattern = &handle->pattern;
+	reader.first_row = handle->area.chunks.cy0; /* what lies beyond was not checked */
+	reader.end_row = handle->area.chunks.cy1 + 1;
 	image_pattern_note(reader.pattern, offset, len_bytes);
 	reader.give_up = give_up;
 	reader.give_up_context = give_up_context;
@@ -272,7 +274,8 @@ int handle_open_array(struct target *target, struct view *view, struct node *nod
 	}
 	pthread_mutex_init(&handle->pattern.lock, NULL);
 	struct early early = {handle, pages};
-	int rc = image_use(target->image, pages && may_store_early(handle) ? store_early : NULL, &early, err);
+	handle->area = image_area_of_view(&target->picture, view);
+	int rc = image_use(target->image, &handle->area, pages && may_store_early(handle) ? store_early : NULL, &early, err);
 	if (rc) {
 		handle_free(handle);
 		return rc;

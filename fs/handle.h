@@ -30,6 +30,7 @@ struct handle {
 	bool keep_cache;              /* pages that the kernel has are still right */
 	struct target target;         /* ARRAY: what it shows, in use */
 	struct view *view;            /* ARRAY */
+	struct image_area area;       /* ARRAY: what reads of it can need */
 	struct image_pattern pattern; /* ARRAY */
 	struct node *node;          /* ARRAY that shows samples of a file's main image: its NODE_IMAGE, one reference; else NULL */
 	atomic_ullong served_bytes; /* ARRAY */

@@ -1,4 +1,5 @@
-/* image.c - the table of images, and their checks. How chunks are decoded: fill.c; how views get at them: reader.c.
+/* image.c - the table of images, and their checks. How chunks are decoded: fill.c; how views get at them: reader.c; what
+ * is checked of the chunks that one user needs: image_area.c.
  *
  * Locks, in this order: table.lock (which images are known, references, the idle list), then image->lock (its checks and
  * its decoder, see fill.h). The cache's own lock comes last.
@@ -274,10 +275,20 @@ const struct pictures *image_pictures(const struct image *image)
 
 /* ---- checks ---- */
 
-int image_error(struct image *image, struct err *err)
+static int damage_of_all(struct image *image, struct err *err)
 {
 	pthread_mutex_lock(&image->lock);
 	int code = image->damage.code ? err_copy(err, &image->damage) : 0;
+	pthread_mutex_unlock(&image->lock);
+	return code;
+}
+
+int image_error(struct image *image, struct err *err)
+{
+	int code = damage_of_all(image, err);
+	pthread_mutex_lock(&image->lock);
+	if (!code && image->chunk_damage.code)
+		code = err_copy(err, &image->chunk_damage);
 	pthread_mutex_unlock(&image->lock);
 	return code;
 }
@@ -297,15 +308,15 @@ void image_damaged(struct image *image, const struct err *err, const char *stage
 		status_report(image->path, err->code, stage, err->text);
 }
 
-int image_decode_level(struct image *image, uint32_t part, uint32_t level, struct err *err)
+int image_decode_area(struct image *image, const struct image_area *area, struct err *err)
 {
-	const struct codec_level *l = &image_header(image)->parts[part].levels[level];
+	const struct view_chunks *chunks = &area->chunks;
 	struct image_reader reader;
-	image_reader_init(&reader, image, part, level);
-	reader.source.want(&reader, 0, 0, l->nchunks_x - 1, l->nchunks_y - 1);
+	image_reader_init(&reader, image, area->part, area->level);
+	reader.source.want(&reader, chunks->cx0, chunks->cy0, chunks->cx1, chunks->cy1);
 	int rc = 0;
-	for (uint32_t cy = 0; cy < l->nchunks_y && rc == 0; cy++)
-		for (uint32_t cx = 0; cx < l->nchunks_x && rc == 0; cx++) {
+	for (uint32_t cy = chunks->cy0; cy <= chunks->cy1 && rc == 0; cy++)
+		for (uint32_t cx = chunks->cx0; cx <= chunks->cx1 && rc == 0; cx++) {
 			const void *samples;
 			rc = reader.source.pin(&reader, cx, cy, &samples, err);
 			if (rc == 0)
@@ -313,6 +324,12 @@ int image_decode_level(struct image *image, uint32_t part, uint32_t level, struc
 		}
 	image_reader_end(&reader);
 	return rc;
+}
+
+int image_decode_level(struct image *image, uint32_t part, uint32_t level, struct err *err)
+{
+	struct image_area area = image_area_of_level(image, part, level);
+	return image_decode_area(image, &area, err);
 }
 
 uint64_t image_level_bytes(const struct image *image, uint32_t part, uint32_t level)
@@ -337,8 +354,9 @@ int image_decode_all(struct image *image, struct err *err)
 
 /* Whether the first read decodes about all of it anyway (a band of a forward decoder has as many bytes): then open does, so
  * that also the damage that only decoding finds is told by open. */
-static bool is_small(const struct codec_header *header)
+bool image_is_small(const struct image *image)
 {
+	const struct codec_header *header = image_header(image);
 	uint64_t left_bytes = SMALL_BYTES;
 	for (uint32_t p = 0; p < header->nparts; p++) {
 		const struct codec_part *part = &header->parts[p];
@@ -355,22 +373,36 @@ static bool is_small(const struct codec_header *header)
 	return true;
 }
 
-static int run_checks(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err)
+/* Who is first to open the image, and so has it alone. */
+struct opening {
+	const struct image_area *area;
+	void (*meanwhile)(void *context);
+	void *context;
+};
+
+static int run_checks(struct image *image, const struct opening *opening, struct err *err)
 {
 	const struct codec *codec = image_codec(image);
 	int before = status_set_checking(1);
 	int rc = image->archive ? archive_bytes_check(image->archive, image->entry, image->codec_image->bytes, err) : 0;
-	if (rc == 0 && codec->check)
+	if (rc == 0 && config.verify == VERIFY_FULL)
+		rc = codec_check(image->codec_image, err);
+	else if (rc == 0 && codec->check)
 		rc = codec->check(image->codec_image, err);
 	status_set_checking(before);
-	bool all = config.verify == VERIFY_FULL || !codec->check || is_small(image_header(image));
-	if (rc == 0 && meanwhile && all)
-		meanwhile(context);
-	return rc == 0 && all ? image_decode_all(image, err) : rc;
+	bool small = image_is_small(image), all = config.verify == VERIFY_FULL || !codec->check || (small && !codec->check_chunks);
+	if (rc == 0 && opening->meanwhile && all)
+		opening->meanwhile(opening->context);
+	if (rc == 0 && all)
+		return image_decode_all(image, err);
+	struct err again = ERR_NONE; /* no damage of all: it is found again by image_use */
+	if (rc == 0 && opening->meanwhile && small && codec->check_chunks)
+		image_check_area(image, opening->area, opening->meanwhile, opening->context, &again);
+	return rc;
 }
 
 /* Runs the checks once; everyone else waits for their end. */
-static int image_check(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err)
+static int image_check(struct image *image, const struct opening *opening, struct err *err)
 {
 	pthread_mutex_lock(&image->lock);
 	while (image->check_state == CHECK_RUNNING)
@@ -382,7 +414,7 @@ static int image_check(struct image *image, void (*meanwhile)(void *context), vo
 	if (!mine)
 		return 0;
 	struct err found = ERR_NONE;
-	int rc = run_checks(image, meanwhile, context, &found);
+	int rc = run_checks(image, opening, &found);
 	if (rc) {
 		err_set(&found, rc, "the check failed");
 		image_damaged(image, &found, "check");
@@ -401,7 +433,7 @@ void image_set_prefetched(struct image *image, uint32_t number)
 	pthread_mutex_unlock(&image->lock);
 }
 
-int image_use(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err)
+int image_use(struct image *image, const struct image_area *area, void (*meanwhile)(void *context), void *context, struct err *err)
 {
 	pthread_mutex_lock(&image->lock);
 	image->nusers++;
@@ -411,9 +443,12 @@ int image_use(struct image *image, void (*meanwhile)(void *context), void *conte
 		image->prefetched = 0;
 	pthread_mutex_unlock(&image->lock);
 	pace_read(prefetched);
-	int rc = config.verify == VERIFY_OFF ? 0 : image_check(image, meanwhile, context, err);
+	const struct opening opening = {area, meanwhile, context};
+	int rc = config.verify == VERIFY_OFF ? 0 : image_check(image, &opening, err);
 	if (rc == 0 && config.verify != VERIFY_OFF)
-		rc = image_error(image, err);
+		rc = damage_of_all(image, err);
+	if (rc == 0 && config.verify == VERIFY_OPEN && image_codec(image)->check_chunks)
+		rc = image_check_area(image, area, NULL, NULL, err);
 	if (rc)
 		image_unuse(image);
 	return rc;

@@ -44,17 +44,30 @@ const struct pictures *image_pictures(const struct image *image);
 /* The bytes of the file itself, one reference; works for damaged images too. */
 int image_spec_bytes(const struct image_spec *spec, struct bytes **ret_bytes, struct err *err);
 
-/* For as long as an array of the image is open. Opening makes the checks that verify= asks for, once for each image, and
- * fails with what they, or an earlier decode, found. Where they decode the whole image, meanwhile(context) (may
- * be NULL) is called on this thread when all else was right: the image can be read already, and each read waits for the
- * decode. */
-int image_use(struct image *image, void (*meanwhile)(void *context), void *context, struct err *err);
+/* The chunks of a (part, level) that a user of the image can ask for. */
+struct image_area {
+	uint32_t part, level;
+	bool any; /* false: none at all */
+	struct view_chunks chunks;
+};
+struct image_area image_area_of_view(const struct picture *picture, const struct view *view);
+struct image_area image_area_of_level(const struct image *image, uint32_t part, uint32_t level);
+
+/* For as long as an array of the image is open. Opening makes the checks that verify= asks for and fails with what they, or an
+ * earlier decode, found:
+ * - once for each image, what concerns all of it; verify=full, and formats without checksums, decode it. This damage, and what
+ *   decoding finds later, fails every open.
+ * - where the codec can check chunks alone, each time those of area (NULL: none): a missing chunk fails only who needs it, and
+ *   nothing of it is remembered but the words. A small image is not decoded whole then, but its area.
+ * Where the first to open decodes the image or area here, meanwhile(context) (may be NULL) is called on this thread when all
+ * else was right: it can be read already, each read waits for the decode, and everyone else waits for the end of the checks. */
+int image_use(struct image *image, const struct image_area *area, void (*meanwhile)(void *context), void *context, struct err *err);
 void image_unuse(struct image *image);
 
 /* It is decoded because .pixfs/prefetch was told so; the first image_use by a reader is told to pace.h. */
 void image_set_prefetched(struct image *image, uint32_t number);
 
-/* The first damage that checking or decoding found: its code with words, or 0. */
+/* The first damage that checking or decoding found, else the last that was found of a chunk alone: its code with words, or 0. */
 int image_error(struct image *image, struct err *err);
 
 /* Decodes every chunk of every part and level: 0 or the first error. */
@@ -83,6 +96,7 @@ struct image_reader {
 	struct image *image;
 	uint32_t part, level;
 	struct image_pattern *pattern;  /* NULL: never decodes ahead */
+	uint32_t first_row, end_row;    /* chunk rows that may be decoded ahead: all, unless narrowed */
 	bool cold;                      /* what it read is hardly needed again */
 	bool (*give_up)(void *context); /* NULL, or asked while waiting: true ends the wait with -EINTR */
 	void *give_up_context;

@@ -69,7 +69,8 @@ static void prefetch_image(struct node *node)
 		return;
 	const struct picture *picture = &target.picture;
 	image_set_prefetched(target.image, pace_issue(image_level_bytes(target.image, picture->part_index, picture->level)));
-	if (image_use(target.image, NULL, NULL, &ignored) == 0) {
+	struct image_area area = image_area_of_level(target.image, picture->part_index, picture->level);
+	if (image_use(target.image, &area, NULL, NULL, &ignored) == 0) {
 		image_decode_level(target.image, picture->part_index, picture->level, &ignored);
 		image_unuse(target.image);
 	}

@@ -106,8 +106,10 @@ static bool start_ahead(struct image_reader *reader)
 	int direction = direction_of(pattern, want, n, &sure);
 	uint32_t at = direction < 0 ? n - 1 - want[1] : want[3], rows = direction ? rows_ahead(reader, sure) : 0;
 	bool known = direction && at < pattern->ahead;
+	uint32_t most = direction < 0 ? n - reader->first_row : reader->end_row;
 	uint32_t first = known ? pattern->ahead : at + 1, end = rows < n - 1 - at ? at + 1 + rows : n;
-	if (!direction || end <= first || (end - first < rows / 8 && end < n))
+	end = end < most ? end : most;
+	if (!direction || end <= first || (end - first < rows / 8 && end < most))
 		end = first;
 	else
 		pattern->ahead = end;
@@ -221,6 +223,7 @@ void image_reader_init(struct image_reader *reader, struct image *image, uint32_
 		.part = part,
 		.level = level,
 		.want = {1, 1, 0, 0},
+		.end_row = image_header(image)->parts[part].levels[level].nchunks_y,
 	};
 }
 

@@ -66,10 +66,11 @@ static int read_member(struct stack *stack, struct image *image, uint64_t offset
 {
 	struct picture picture;
 	struct view *view;
-	int rc = image_use(image, NULL, NULL, err);
+	int rc = stack_compile(stack, image, &picture, &view, err);
 	if (rc)
 		return rc;
-	rc = stack_compile(stack, image, &picture, &view, err);
+	struct image_area area = image_area_of_view(&picture, view);
+	rc = image_use(image, &area, NULL, NULL, err);
 	if (rc == 0) {
 		struct image_reader reader;
 		struct stack_shape shape = stack_shape_of(view_info(view));
@@ -79,9 +80,9 @@ static int read_member(struct stack *stack, struct image *image, uint64_t offset
 		if (rc == 0)
 			rc = view_read(view, stack->row_header_bytes + offset, len_bytes, dst, &reader.source, err);
 		image_reader_end(&reader);
-		view_free(view);
+		image_unuse(image);
 	}
-	image_unuse(image);
+	view_free(view);
 	return rc;
 }
 

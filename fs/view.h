@@ -44,6 +44,7 @@
 #ifndef PIXFS_VIEW_H
 #define PIXFS_VIEW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -100,6 +101,12 @@ const struct view_info *view_info(const struct view *view);
  * Decodes, through source, only what these bytes need. 0, or the error of a pin. */
 int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_source *source,
 	      struct err *err);
+
+/* The chunks (inclusive ranges) that reading the whole file, or any part of it, can ask source for. False: none. */
+struct view_chunks {
+	uint32_t cx0, cy0, cx1, cy1;
+};
+bool view_chunks(const struct view *view, struct view_chunks *ret_chunks);
 
 /* The plain views that views/ lists for this picture, as spec names with extension ("rgb.f32"), NULL-terminated; writes
  * at most max-1 entries and the NULL. Static strings. */

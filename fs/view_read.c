@@ -272,3 +272,25 @@ int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *
 	free(reader.layouts);
 	return rc;
 }
+
+struct recorder {
+	struct view_chunks chunks;
+	bool any;
+};
+
+static void record_want(void *context, uint32_t cx0, uint32_t cy0, uint32_t cx1, uint32_t cy1)
+{
+	*(struct recorder *)context = (struct recorder){{cx0, cy0, cx1, cy1}, true};
+}
+
+bool view_chunks(const struct view *view, struct view_chunks *ret_chunks)
+{
+	struct recorder recorder = {.any = false};
+	const struct view_source source = {.context = &recorder, .want = record_want};
+	struct view_reader reader = {.view = view, .source = &source};
+	if (view->info.header_bytes < view->info.nbytes)
+		stage_want(&reader, (struct view_rect){0, 0, view->width, view->height});
+	if (recorder.any)
+		*ret_chunks = recorder.chunks;
+	return recorder.any;
+}

@@ -96,7 +96,7 @@ static int run_once(const char *path, uint32_t nrows, uint8_t **dst, struct figu
 	if (rc)
 		return rc;
 	double opened = cpu_ms();
-	rc = image->codec->check ? image->codec->check(image, err) : 0;
+	rc = codec_check(image, err);
 	double checked = cpu_ms();
 	if (!rc && !*dst) {
 		struct codec_chunk_layout layout;

@@ -206,7 +206,7 @@ static void fuzz_one(const struct codec *codec, const uint8_t *data, size_t len_
 		return;
 	fuzz_header(&image->header);
 	struct err check_err = ERR_NONE;
-	rc = codec->check ? codec->check(image, &check_err) : 0;
+	rc = codec_check(image, &check_err);
 	FUZZ_MUST(rc == 0 || (rc < 0 && check_err.code == rc && check_err.text[0]));
 	struct fuzz_budget budget = {FUZZ_BYTES, FUZZ_CHUNKS};
 	for (uint32_t part = 0; part < image->header.nparts; part++)

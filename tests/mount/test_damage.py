@@ -95,7 +95,7 @@ def check_words(run, mutation, mount, place, code, lines, log):
 
 def look_at(run, mutation, mount, truths, folder):
     """One file; gives [(mutation, Question)] where only a judge can tell, and the errors to look for in the reports."""
-    questions, failed = [], []
+    questions, failed, refused = [], [], None
     run.counts["files"] += 1
     for place, part, level in places_of(mutation.base):
         path = mount.at(mutation.name, place)
@@ -107,8 +107,9 @@ def look_at(run, mutation, mount, truths, folder):
             run.complain(mutation, f"{place} {stage} gave {errno.errorcode.get(code, code)}")
         if code and mutation.expected == "same":
             run.complain(mutation, f"{place} harmless, but {stage} gave {errno.errorcode.get(code, code)}")
-        if not code and mutation.expected == "error":
+        if not code and mutation.expected == "error" and data != true:
             run.complain(mutation, f"{place} no error")
+        refused = refused or code
         if not place:
             run.counts["same" if data == true else stage if code else "judged"] += 1
             run.counts["EOPNOTSUPP" if code == errno.EOPNOTSUPP else errno.errorcode.get(code)] += 1
@@ -122,6 +123,8 @@ def look_at(run, mutation, mount, truths, folder):
                 questions.append((mutation, Question(os.path.join(folder, mutation.name), data, meta["channel_names"], meta["shape"], part, level, not code)))
             except (OSError, ValueError, KeyError) as error:
                 run.complain(mutation, f"pixels, but no meta.json: {error!r}")
+    if mutation.expected == "error" and not refused:
+        run.complain(mutation, "no error")
     return questions, failed
 
 

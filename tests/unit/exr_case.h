@@ -32,7 +32,7 @@ static inline struct result open_built_with(const struct codec_limits *limits)
 	if (!r.open_code) {
 		r.header = &r.image->header;
 		r.part = r.header->parts;
-		r.check_code = codec_exr.check(r.image, &r.check_err);
+		r.check_code = codec_check(r.image, &r.check_err);
 	}
 	return r;
 }

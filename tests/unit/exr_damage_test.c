@@ -9,7 +9,8 @@ static const struct spec striped = {.x = 4,
 				    .compression = ZIP,
 				    .channels = {{"R", HALF, 1, 1}, {"Z", FLOAT, 1, 1}}}; /* four chunks */
 
-/* The file as built: check() says what is wrong with chunk `bad` in words with `words`, the others decode. */
+/* The file as built: what is wrong with chunk `bad` is said in words with `words` when it is checked; the others are right and
+ * decode. */
 static void expect_bad_chunk(uint32_t bad, const char *words)
 {
 	struct result r = open_built();
@@ -18,6 +19,10 @@ static void expect_bad_chunk(uint32_t bad, const char *words)
 		struct err err = ERR_NONE;
 		int rc = judge_chunk(r.image, 0, 0, 0, cy, &err);
 		CHECK(cy == bad ? rc == -EIO && strstr(err.text, words) : rc == 0);
+		struct err alone = ERR_NONE;
+		rc = codec_exr.check_chunks(r.image, 0, 0, 0, cy, 0, 3, &alone);
+		CHECK(cy <= bad ? rc == -EIO && strcmp(alone.text, r.check_err.text) == 0 : rc == 0);
+		CHECK(cy <= bad || codec_exr.check_chunks(r.image, 0, 0, 0, bad + 1, 0, cy, NULL) == 0);
 	}
 	result_free(&r);
 }

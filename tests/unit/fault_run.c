@@ -164,7 +164,7 @@ static int decode_level(struct codec_image *image, uint32_t p, uint32_t l, uint6
 
 static int decode_image(struct codec_image *image, uint64_t *hash, struct err *err)
 {
-	int rc = image->codec->check ? image->codec->check(image, err) : 0;
+	int rc = codec_check(image, err);
 	for (uint32_t p = 0; rc == 0 && p < image->header.nparts; p++)
 		for (uint32_t l = 0; rc == 0 && l < image->header.parts[p].nlevels && !image->header.parts[p].unsupported; l++)
 			rc = decode_level(image, p, l, hash, err);
