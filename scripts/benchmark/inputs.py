@@ -151,10 +151,12 @@ class Inputs:
 
 
 def copies(path, n, folder):
-    """n real copies of a file in folder, in the page cache and written to disk; their names."""
+    """n real copies of a file below folder, in the page cache and written to disk; their names. Each in a directory of its own:
+    pixfs decodes ahead for who reads the images of one directory in order, which is not what a first read measures."""
     extension = os.path.splitext(path)[1]
-    names = [f"copy{i}{extension}" for i in range(n)]
+    names = [os.path.join(str(i), f"copy{extension}") for i in range(n)]
     for name in names:
+        os.makedirs(os.path.join(folder, os.path.dirname(name)), exist_ok=True)
         shutil.copyfile(path, os.path.join(folder, name))
     os.sync()
     for name in names:
