@@ -89,6 +89,7 @@ int mount_start_engine(void)
 
 void mount_stop_engine(void)
 {
+	prefetch_clear(); /* what is queued has no readers any more */
 	pool_stop();
 	prefetch_stop();
 	ahead_stop();

@@ -1,5 +1,5 @@
-/* stack.c - the table of stacks: names, life, versions. What the headers say: stack_look.c; rows: stack_read.c; texts:
- * stack_text.c. */
+/* stack.c - the table of stacks: names, life, versions. What the headers say: stack_look.c; a row: stack_row.c; reading:
+ * stack_read.c; texts: stack_text.c. */
 #include "stack_inner.h"
 
 #include <errno.h>

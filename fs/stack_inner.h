@@ -77,4 +77,10 @@ int stack_compile(const struct stack *stack, struct image *image, struct picture
 /* Whether that is a fault of the file, which reads as NaN, and not of the moment. */
 bool stack_cant_be_decoded(const struct err *err);
 
+/* ---- stack_row.c ---- */
+
+/* Makes bytes [offset, offset + len_bytes) of row i; for a worker of the pool. What can't be decoded is NaN in floats, -EIO in
+ * integers. */
+int stack_make_row(struct stack *stack, size_t i, uint64_t offset, size_t len_bytes, void *dst, struct err *err);
+
 #endif
