@@ -13,26 +13,6 @@
 
 enum { PIECE_BYTES = 1 << 20 };
 
-static int resolve(const char *path, struct place *ret_place, struct err *err)
-{
-	char *copy = strdup(path), *rest = copy;
-	struct place place = {walk_root, ROW_SELF};
-	int rc = copy ? 0 : err_set(err, -ENOMEM, "no memory");
-	for (char *name; rc == 0 && (name = strsep(&rest, "/"));) {
-		struct place child;
-		if (!*name || strcmp(name, ".") == 0)
-			continue;
-		rc = tree_lookup(place, name, NULL, &child, err);
-		if (rc)
-			break;
-		node_unref(place.node, 1);
-		place = child;
-	}
-	free(copy);
-	*ret_place = place;
-	return rc;
-}
-
 static int copy_out(struct handle *handle, struct err *err)
 {
 	char *piece = malloc(PIECE_BYTES);
@@ -58,8 +38,8 @@ enum exit_code command_cat(const char *path)
 		fprintf(stderr, "pixfs: %s\n", strerror(-rc));
 		return EXIT_DAMAGED;
 	}
-	node_ref(walk_root);
-	rc = resolve(path, &place, &err);
+	rc = tree_resolve(path, &place, &err);
+	bool found = rc == 0;
 	if (rc == 0)
 		rc = tree_open(place, NULL, NULL, &handle, &err);
 	if (rc == 0)
@@ -67,7 +47,8 @@ enum exit_code command_cat(const char *path)
 	if (rc)
 		fprintf(stderr, "pixfs: %s: %s\n", path, err.code ? err.text : strerror(-rc));
 	handle_close(handle);
-	node_unref(place.node, 1);
+	if (found)
+		node_unref(place.node, 1);
 	mount_stop_engine();
 	return rc ? EXIT_DAMAGED : EXIT_OK;
 }

@@ -13,7 +13,6 @@
 #include "pool.h"
 #include "rows.h"
 #include "tree.h"
-#include "walk.h"
 
 /* A line; the rows that were not taken yet begin at `rest`. */
 struct item {
@@ -40,26 +39,6 @@ static uint64_t limit_bytes(void)
 }
 
 /* ---- one item ---- */
-
-static int resolve(char *path, struct place *ret_place)
-{
-	struct err ignored = ERR_NONE;
-	struct place place = {walk_root, ROW_SELF};
-	int rc = 0;
-	node_ref(walk_root);
-	for (char *name; rc == 0 && (name = strsep(&path, "/"));) {
-		struct place child;
-		if (!*name || strcmp(name, ".") == 0)
-			continue;
-		rc = tree_lookup(place, name, NULL, &child, &ignored);
-		node_unref(place.node, 1);
-		if (rc)
-			return rc;
-		place = child;
-	}
-	*ret_place = place;
-	return rc;
-}
 
 static void prefetch_image(struct node *node)
 {
@@ -118,7 +97,8 @@ static void runner_run(struct pool_task *task)
 	char *path, *row;
 	while (pace_has_room(limit_bytes()) && take(&path, &row)) {
 		struct place place;
-		if (resolve(path, &place) == 0) {
+		struct err ignored = ERR_NONE;
+		if (tree_resolve(path, &place, &ignored) == 0) {
 			prefetch_place(place, row);
 			node_unref(place.node, 1);
 		}

@@ -176,6 +176,28 @@ int tree_lookup(struct place parent, const char *name, const struct patience *pa
 	return rc;
 }
 
+int tree_resolve(const char *path, struct place *ret_place, struct err *err)
+{
+	char *copy = strdup(path), *rest = copy;
+	struct place place = {walk_root, ROW_SELF};
+	int rc = copy ? 0 : err_set(err, -ENOMEM, "no memory");
+	node_ref(place.node);
+	for (char *name; rc == 0 && (name = strsep(&rest, "/"));) {
+		struct place child;
+		if (!*name || strcmp(name, ".") == 0)
+			continue;
+		rc = tree_lookup(place, name, NULL, &child, err);
+		node_unref(place.node, 1);
+		place = rc ? (struct place){NULL, ROW_SELF} : child;
+	}
+	free(copy);
+	if (rc == 0)
+		*ret_place = place;
+	else if (place.node)
+		node_unref(place.node, 1);
+	return rc;
+}
+
 /* ---- attributes ---- */
 
 /* The mode bits a virtual file gets: where others may enter the mount, nobody reads more than the source lets them. */

@@ -15,6 +15,9 @@
  * that can't be), -EFBIG, or why the source can't be read. -EINTR only where a large directory is listed for a stack. */
 int tree_lookup(struct place parent, const char *name, const struct patience *patience, struct place *ret_place, struct err *err);
 
+/* The place of a path below the root ("" or "." is the root), with one more reference; errors as tree_lookup. */
+int tree_resolve(const char *path, struct place *ret_place, struct err *err);
+
 /* Whether it is shown as a directory. */
 bool tree_is_folder(struct place place);
 
