@@ -92,6 +92,8 @@ static bool take(char **ret_path, char **ret_row)
 	return *ret_path != NULL;
 }
 
+static void start_runners(void);
+
 static void runner_run(struct pool_task *task)
 {
 	char *path, *row;
@@ -111,7 +113,11 @@ static void runner_run(struct pool_task *task)
 	}
 	pthread_mutex_lock(&queue.lock);
 	queue.busy[task - queue.runners] = false;
+	bool more = queue.head != NULL;
 	pthread_mutex_unlock(&queue.lock);
+	/* room that was made before this runner counted as idle was told of in vain: ask once more */
+	if (more && pace_has_room(limit_bytes()))
+		start_runners();
 }
 
 static void start_runners(void)
