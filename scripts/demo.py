@@ -53,6 +53,21 @@ def show(image):
     print(f"  min {array.min():.6g}  max {array.max():.6g}  mean {array.mean():.6g}  middle pixel {middle}")
 
 
+def show_stack():
+    """All images as one array: the rows of what can't be decoded are NaN."""
+    path = ".pixfs/stack/recursive,rgb,size=224x224.npy"
+    say(f"python3: np.load('{path}', mmap_mode='r')")
+    start = time.perf_counter()
+    try:
+        stack = np.load(f"{mnt}/{path}", mmap_mode="r")
+    except OSError as error:  # of some images no RGB can be made
+        print(f"  {error.strerror}")
+        return
+    print(f"  shape {stack.shape} {stack.dtype}, {stack.nbytes / 1e6:.1f} MB, opened in {(time.perf_counter() - start) * 1000:.0f} ms")
+    last = len(stack) - 1
+    print(f"  row {last}: mean {stack[last].mean():.6g}")
+
+
 def draw(image):
     """A view is a picture too; linear light is encoded for a screen."""
     linear = json.load(open(f"{mnt}/{image}/meta.json"))["color"]["transfer"] == "linear"
@@ -73,5 +88,6 @@ run(f"od -A d -t f4 -j {size // 2 // 16 * 16} -N 48 '{first}/pixels.f32'")
 say("python3: np.load('.../pixels.npy'), np.fromfile('.../pixels.f32', '<f4')")
 for image in chosen:
     show(image)
+show_stack()
 draw((renders or images)[-1])
 run("grep -E 'opens|decodes|cache_bytes' .pixfs/stats.json")
