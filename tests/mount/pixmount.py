@@ -36,8 +36,9 @@ def is_mounted(path):
 
 
 def answers(path):
-    """Whether a living daemon is mounted here: statfs is never answered from what the kernel remembers of a dead one."""
-    return is_mounted(path) and errno_of(os.statvfs, path) is None
+    """Whether a living daemon is mounted here: statfs is never answered from what the kernel remembers of a dead one. In this
+    order: a dead mount that is cleaned up between the two questions leaves a folder that answers."""
+    return errno_of(os.statvfs, path) is None and is_mounted(path)
 
 
 def unmount_below(folder):
