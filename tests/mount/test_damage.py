@@ -23,7 +23,7 @@ COUNT = {"png": 3000 if LONG else 420, "jpeg": 2800 if LONG else 320, "exr": 120
 BATCH = 500  # fewer than errors.jsonl has room for
 ALLOWED = {errno.EIO, errno.EFBIG, errno.EOPNOTSUPP}
 PIECE = 1 << 16
-OTHERS = {"mip.exr": [("mips/1", 0, 1), ("mips/3", 0, 3)], "parts.exr": [("layers/depth", 1, 0)]}  # places below the image: part and level
+OTHERS = {"mip.exr": [(f"mips/{n}", 0, n) for n in range(1, 6)], "parts.exr": [("layers/depth", 1, 0)]}  # places below the image: part and level
 
 
 def count_of(kind):
