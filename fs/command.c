@@ -9,7 +9,6 @@
 
 #include "status.h"
 #include "tree.h"
-#include "walk.h"
 
 enum { PIECE_BYTES = 1 << 20 };
 

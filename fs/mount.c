@@ -91,7 +91,6 @@ void mount_stop_engine(void)
 {
 	prefetch_clear(); /* what is queued has no readers any more */
 	pool_stop();
-	prefetch_stop();
 	ahead_stop();
 	stack_stop();
 	node_stop();

@@ -10,6 +10,9 @@
 
 enum { NPY_HEADER_BYTES = 128 };
 
+/* numpy's name of the type: "|u1" "<u2" "<u4" "<f2" "<f4". */
+const char *npy_descr(enum sample_type dtype);
+
 /* Fills header for a C-order, little-endian array of 1 to 4 dimensions. */
 void npy_header(enum sample_type dtype, uint32_t ndim, const uint64_t *shape, unsigned char header[NPY_HEADER_BYTES]);
 

@@ -212,8 +212,3 @@ void prefetch_start(void)
 {
 	pace_on_room(start_runners);
 }
-
-void prefetch_stop(void)
-{
-	prefetch_clear();
-}

@@ -16,7 +16,6 @@
 enum { PREFETCH_MAX_QUEUED_BYTES = 64 << 20 };
 
 void prefetch_start(void);
-void prefetch_stop(void); /* no task may be under way */
 
 /* What one open file has written of its last line. */
 struct prefetch_writer {

@@ -20,7 +20,6 @@ static void write_shape(struct json *json, const char *key, const uint64_t *firs
 
 int stack_json(const struct stack *stack, char **ret_text, size_t *ret_len_bytes)
 {
-	static const char *const dtypes[] = {"|u1", "<u2", "<u4", "<f2", "<f4"};
 	uint64_t n = stack->members->count;
 	char axes[16];
 	struct json json;
@@ -31,7 +30,7 @@ int stack_json(const struct stack *stack, char **ret_text, size_t *ret_len_bytes
 	write_shape(&json, "shape", &n, stack->row.shape, stack->row.ndim);
 	snprintf(axes, sizeof axes, "n%s", strcmp(stack->axes, "flat") == 0 ? "i" : stack->axes);
 	json_string(&json, "axes", axes);
-	json_string(&json, "dtype", dtypes[stack->row.dtype]);
+	json_string(&json, "dtype", npy_descr(stack->row.dtype));
 	json_string(&json, "order", "C");
 	json_uint(&json, "npy_offset", NPY_HEADER_BYTES);
 	json_uint(&json, "nbytes", stack_bytes(stack));

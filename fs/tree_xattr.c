@@ -6,15 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "npy.h"
 #include "rows.h"
 #include "walk.h"
 
 struct values {
 	char mime_type[64], shape[96], dtype[16], error[260];
 };
-
-static const char *const dtype_name[] = {
-	[SAMPLE_U8] = "|u1", [SAMPLE_U16] = "<u2", [SAMPLE_U32] = "<u4", [SAMPLE_F16] = "<f2", [SAMPLE_F32] = "<f4"};
 
 static const char *const container_mime[] = {
 	[VIEW_RAW] = "application/octet-stream",
@@ -25,14 +23,18 @@ static const char *const container_mime[] = {
 	[VIEW_ZARR] = "application/json",
 };
 
+static void describe_array(const uint64_t *shape, uint32_t ndim, enum sample_type dtype, struct values *values)
+{
+	size_t len = 0;
+	for (uint32_t i = 0; i < ndim && len < sizeof values->shape; i++)
+		len += (size_t)snprintf(values->shape + len, sizeof values->shape - len, "%s%" PRIu64, i ? "," : "", shape[i]);
+	snprintf(values->dtype, sizeof values->dtype, "%s", npy_descr(dtype));
+}
+
 static void describe_view(const struct view *view, struct values *values)
 {
 	const struct view_info *info = view_info(view);
-	size_t len = 0;
-	for (uint32_t i = 0; i < info->ndim && len < sizeof values->shape; i++)
-		len += (size_t)snprintf(values->shape + len, sizeof values->shape - len, "%s%" PRIu64, i ? "," : "",
-					info->shape[i]);
-	snprintf(values->dtype, sizeof values->dtype, "%s", dtype_name[info->dtype]);
+	describe_array(info->shape, info->ndim, info->dtype, values);
 	snprintf(values->mime_type, sizeof values->mime_type, "%s", container_mime[info->container]);
 }
 
@@ -44,11 +46,7 @@ static void describe_stack(struct place place, struct values *values)
 		snprintf(values->error, sizeof values->error, "%s", err.text);
 		return;
 	}
-	size_t len = 0;
-	const uint64_t *shape = place.node->kind == NODE_CHUNK ? zarr.chunk : zarr.shape;
-	for (uint32_t i = 0; i < zarr.ndim && len < sizeof values->shape; i++)
-		len += (size_t)snprintf(values->shape + len, sizeof values->shape - len, "%s%" PRIu64, i ? "," : "", shape[i]);
-	snprintf(values->dtype, sizeof values->dtype, "%s", dtype_name[zarr.dtype]);
+	describe_array(place.node->kind == NODE_CHUNK ? zarr.chunk : zarr.shape, zarr.ndim, zarr.dtype, values);
 }
 
 /* The image itself, and what its arrays show. */

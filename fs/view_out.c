@@ -157,7 +157,6 @@ static int keep_text(struct view_plan *plan, char *text, size_t len)
 
 static int make_json(struct view_plan *plan, uint64_t data_bytes)
 {
-	static const char *const dtypes[] = {"|u1", "<u2", "<u4", "<f2", "<f4"};
 	struct view *view = plan->view;
 	struct json json;
 	char *text;
@@ -170,7 +169,7 @@ static int make_json(struct view_plan *plan, uint64_t data_bytes)
 		json_uint(&json, NULL, view->info.shape[i]);
 	json_end_array(&json);
 	json_string(&json, "axes", plan->axes);
-	json_string(&json, "dtype", dtypes[view->info.dtype]);
+	json_string(&json, "dtype", npy_descr(view->info.dtype));
 	json_string(&json, "order", "C");
 	json_uint(&json, "npy_offset", NPY_HEADER_BYTES);
 	json_uint(&json, "nbytes", data_bytes);
