@@ -30,6 +30,19 @@ ssize_t bytes_read(struct bytes *bytes, void *dst, size_t len_bytes, uint64_t of
 	return bytes->class->read(bytes, dst, len_bytes, offset, err);
 }
 
+int bytes_read_pieces(struct bytes *bytes, struct bytes_piece *pieces, size_t n, struct err *err)
+{
+	if (bytes->class->read_pieces)
+		return bytes->class->read_pieces(bytes, pieces, n, err);
+	for (size_t i = 0; i < n; i++) {
+		ssize_t got = bytes_read(bytes, pieces[i].dst, pieces[i].len_bytes, pieces[i].offset, err);
+		if (got < 0)
+			return (int)got;
+		pieces[i].got_bytes = (size_t)got;
+	}
+	return 0;
+}
+
 int bytes_read_exact(struct bytes *bytes, void *dst, size_t len_bytes, uint64_t offset, struct err *err)
 {
 	ssize_t got = bytes_read(bytes, dst, len_bytes, offset, err);
@@ -66,7 +79,7 @@ static void memory_free(struct bytes *bytes)
 	free(memory);
 }
 
-static const struct bytes_class memory_class = {memory_read, memory_free};
+static const struct bytes_class memory_class = {.read = memory_read, .free = memory_free};
 
 struct bytes *bytes_from_memory(const void *data, size_t len_bytes, int owned)
 {

@@ -15,6 +15,13 @@
 
 struct bytes;
 
+/* One of several reads that are made together. */
+struct bytes_piece {
+	uint64_t offset;
+	void *dst;
+	size_t len_bytes, got_bytes; /* got: set by the read; fewer than asked for only where the source ends */
+};
+
 struct bytes_class {
 	/* Copies len_bytes from offset to dst, like pread but never interrupted: fewer bytes come back only where the
 	 * source ends (0 at or past the end). A negative errno on failure: -EIO (the medium, damaged archive data),
@@ -22,6 +29,8 @@ struct bytes_class {
 	ssize_t (*read)(struct bytes *bytes, void *dst, size_t len_bytes, uint64_t offset, struct err *err);
 	/* Releases everything, the object itself included. Called once, when the last reference goes. */
 	void (*free)(struct bytes *bytes);
+	/* All pieces as `read` does each, where that costs less than one by one (NULL: it doesn't). 0 or the first failure. */
+	int (*read_pieces)(struct bytes *bytes, struct bytes_piece *pieces, size_t n, struct err *err);
 };
 
 struct bytes {
@@ -38,6 +47,9 @@ void bytes_unref(struct bytes *bytes); /* NULL is fine */
 
 /* As class->read. */
 ssize_t bytes_read(struct bytes *bytes, void *dst, size_t len_bytes, uint64_t offset, struct err *err);
+
+/* Reads n pieces, all of one version of the source. 0, or a negative errno as class->read: then no piece counts. */
+int bytes_read_pieces(struct bytes *bytes, struct bytes_piece *pieces, size_t n, struct err *err);
 
 /* All of len_bytes or an error: 0, or a negative errno; -EIO with "the file ends at byte N, ..." where it is too short. */
 int bytes_read_exact(struct bytes *bytes, void *dst, size_t len_bytes, uint64_t offset, struct err *err);

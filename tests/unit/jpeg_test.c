@@ -246,7 +246,7 @@ static void failing_free(struct bytes *bytes)
 
 static void errors_of_the_source_are_passed_on(void)
 {
-	static const struct bytes_class class = {failing_read, failing_free};
+	static const struct bytes_class class = {.read = failing_read, .free = failing_free};
 	build_column(3000);
 	for (int in_header = 0; in_header < 2; in_header++) {
 		struct failing source = {.from = in_header ? 50 : 400};

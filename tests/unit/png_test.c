@@ -196,7 +196,7 @@ static void counted_free(struct bytes *bytes)
 
 static void reads_no_further_than_asked(void)
 {
-	static const struct bytes_class class = {counted_read, counted_free};
+	static const struct bytes_class class = {.read = counted_read, .free = counted_free};
 	struct counted counted = {.read_bytes = 0};
 	struct codec_image *image = NULL;
 	struct codec_cursor *cursor = NULL;

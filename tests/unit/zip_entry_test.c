@@ -332,7 +332,7 @@ static void cut_free(struct bytes *bytes)
 
 static void source_cut_while_open(void)
 {
-	static const struct bytes_class class = {cut_read, cut_free};
+	static const struct bytes_class class = {.read = cut_read, .free = cut_free};
 	add(&m, (struct spec){.name = "s", .data = digits()});
 	add(&m, (struct spec){.name = "d", .data = digits(), .method = 8});
 	finish(&m);
