@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Most headers are small, and many are known at once: blocks grow with what is in them already. */
+/* Most headers are small, and many are known at once: a block is as large as all before it, between these two. */
 enum { FIRST_BYTES = 1024, BLOCK_BYTES = 4096 };
 
 struct arena_block {
@@ -41,7 +41,8 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size)
 		return NULL;
 	struct arena_block *block = arena->blocks;
 	if (!block || block->size_bytes - block->used_bytes < want) {
-		size_t room = !block ? FIRST_BYTES : BLOCK_BYTES;
+		size_t used = arena->used_bytes;
+		size_t room = used < FIRST_BYTES ? FIRST_BYTES : used < BLOCK_BYTES ? used : BLOCK_BYTES;
 		size_t size_bytes = want > room ? want : room;
 		block = calloc(1, sizeof *block + size_bytes);
 		if (!block) {

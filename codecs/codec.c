@@ -182,7 +182,16 @@ int codec_open(struct bytes *bytes, const char *name, const struct codec_limits 
 	if (!codec)
 		return err_set(err, -EIO, "not an image: starts with the bytes %02x %02x %02x %02x", head[0], head[1], head[2],
 			       head[3]);
-	return codec->open(bytes, limits, ret_image, err);
+	struct codec_image *image;
+	int rc = codec->open(bytes, limits, &image, err);
+	if (rc)
+		return rc;
+	if (image->arena.out_of_memory) { /* metadata is left out by its limits, but not because memory was short for a moment */
+		codec_close(image);
+		return err_set(err, -ENOMEM, "no memory for the header");
+	}
+	*ret_image = image;
+	return 0;
 }
 
 void codec_close(struct codec_image *image)

@@ -236,6 +236,11 @@ void header_warn(struct header_builder *builder, const char *format, ...)
 		builder->ndropped_warnings++;
 }
 
+void header_no_memory(struct header_builder *builder)
+{
+	builder->arena->out_of_memory = true;
+}
+
 void header_take_attributes(struct header_builder *builder, struct codec_part *part)
 {
 	part->attributes = builder->attributes;

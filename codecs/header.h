@@ -74,6 +74,9 @@ int header_add_blob(struct header_builder *builder, const char *name, const void
  * HEADER_MAX_WARNINGS it only counts. */
 void header_warn(struct header_builder *builder, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Something is left out because memory was short for a moment: codec_open will fail with -ENOMEM. */
+void header_no_memory(struct header_builder *builder);
+
 /* Moves the attributes collected so far to part; the builder starts again with none. */
 void header_take_attributes(struct header_builder *builder, struct codec_part *part);
 

@@ -272,6 +272,8 @@ static int open_header(struct jpeg_reader *reader, struct jpeg_image *image, con
 		rc = check_scans(reader, image, limits, err);
 	if (!rc)
 		describe_metadata(reader, &image->base.header);
+	if (!rc && reader->meta->scratch.out_of_memory)
+		header_no_memory(reader->builder); /* what was left out may have been the orientation */
 	return rc;
 }
 

@@ -41,7 +41,7 @@ static void add_latin1(struct png_meta *meta, const uint8_t *keyword, size_t key
 	char name[2 * MAX_KEYWORD_BYTES + 1];
 	char *utf8 = malloc(2 * len_bytes + 1);
 	if (!utf8) {
-		header_warn(meta->builder, "no memory for a text: ignored");
+		header_no_memory(meta->builder);
 		return;
 	}
 	latin1_to_utf8(name, keyword, key_bytes);
@@ -91,6 +91,8 @@ static uint8_t *inflate_data(struct png_meta *meta, const char *what, const uint
 		inflateEnd(&z);
 	}
 	meta->budget_bytes -= got;
+	if (rc == Z_MEM_ERROR)
+		header_no_memory(meta->builder);
 	if (rc != Z_STREAM_END) {
 		header_warn(meta->builder, "compressed data in the %s chunk is damaged or inflates to more than %zu bytes: dropped",
 			    what, most_bytes);
@@ -175,6 +177,8 @@ bool png_text_utf8(struct png_meta *meta, const uint8_t *data, size_t len_bytes)
 		add_utf8(meta, keyword, (const char *)owned, got);
 		add_suffixed(meta, keyword, ".language", data + at);
 		add_suffixed(meta, keyword, ".translated", zero + 1);
+	} else if (!compressed) {
+		header_no_memory(meta->builder);
 	}
 	free(owned);
 	return true;
