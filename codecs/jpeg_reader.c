@@ -35,7 +35,8 @@ enum {
 	/* libjpeg takes its fast Huffman path where at least 512 bytes a block of the MCU are in sight. It never sees that
 	 * many, so every bad code is found, wherever it lies. Measured: 2 to 7 % of the decoding time. */
 	WINDOW_BYTES = 511,
-	SEGMENT_BYTES = 65533, /* the longest payload */
+	BUFFER_BYTES = 64 << 10,
+	ROW_ALIGN = 32, /* see decode_rows */
 	MARKER_DHP = 0xde,
 	MARKER_EXP = 0xdf,
 	MARKER_JPEGLS = 0xf7,
@@ -164,7 +165,7 @@ static boolean source_fill(j_decompress_ptr cinfo)
 {
 	struct jpeg_reader *reader = reader_of((j_common_ptr)cinfo);
 	if (reader->at == reader->len_bytes) {
-		ssize_t got = bytes_read(reader->bytes, reader->buffer, JPEG_READER_BUFFER_BYTES, reader->offset, &reader->err);
+		ssize_t got = bytes_read(reader->bytes, reader->buffer, reader->buffer_bytes, reader->offset, &reader->err);
 		if (got < 0)
 			reader_fail(reader, (int)got, "reading failed");
 		reader->offset += (uint64_t)got;
@@ -221,6 +222,23 @@ static void source_copy(struct jpeg_reader *reader, uint8_t *dst, size_t len_byt
 	}
 }
 
+static _Noreturn void fail_for_memory(struct jpeg_reader *reader)
+{
+	reader_fail(reader, -ENOMEM, "no memory for a JPEG decoder");
+}
+
+static void make_segment_room(struct jpeg_reader *reader, size_t len_bytes)
+{
+	if (len_bytes < reader->segment_bytes)
+		return;
+	free(reader->segment);
+	reader->segment_bytes = 0;
+	reader->segment = malloc(len_bytes + 1);
+	if (!reader->segment)
+		fail_for_memory(reader);
+	reader->segment_bytes = len_bytes + 1;
+}
+
 /* APPn and COM while the header is read. APP0 is left to libjpeg, which needs it. */
 static boolean reader_segment(j_decompress_ptr cinfo)
 {
@@ -234,6 +252,7 @@ static boolean reader_segment(j_decompress_ptr cinfo)
 		source_skip(cinfo, (long)len_bytes);
 		return TRUE;
 	}
+	make_segment_room(reader, len_bytes);
 	source_copy(reader, reader->segment, len_bytes);
 	/* T.872 section 6.5.3: "Adobe", version, flags0, flags1, transform */
 	if (cinfo->unread_marker == MARKER_APP14 && len_bytes >= 12 && memcmp(reader->segment, "Adobe", 5) == 0) {
@@ -246,7 +265,7 @@ static boolean reader_segment(j_decompress_ptr cinfo)
 
 void jpeg_reader_init(struct jpeg_reader *reader, struct bytes *bytes)
 {
-	memset(reader, 0, offsetof(struct jpeg_reader, buffer));
+	*reader = (struct jpeg_reader){0};
 	reader->bytes = bytes;
 	reader->cinfo.err = jpeg_std_error(&reader->errors);
 	reader->cinfo.client_data = reader;
@@ -264,7 +283,18 @@ void jpeg_reader_destroy(struct jpeg_reader *reader)
 {
 	jpeg_destroy_decompress(&reader->cinfo); /* one that was never created is all zeros: fine */
 	free(reader->segment);
-	reader->segment = NULL;
+	free(reader->buffer);
+	reader->segment = reader->buffer = NULL;
+}
+
+/* No more than the file has, but for the marker of source_end(). */
+static void make_buffer(struct jpeg_reader *reader)
+{
+	uint64_t size_bytes = reader->bytes->size_bytes;
+	reader->buffer_bytes = size_bytes < 2 ? 2 : size_bytes < BUFFER_BYTES ? (size_t)size_bytes : BUFFER_BYTES;
+	reader->buffer = malloc(reader->buffer_bytes);
+	if (!reader->buffer)
+		fail_for_memory(reader);
 }
 
 int jpeg_reader_header(struct jpeg_reader *reader)
@@ -272,11 +302,9 @@ int jpeg_reader_header(struct jpeg_reader *reader)
 	if (setjmp(reader->jump))
 		return reader->err.code;
 	jpeg_create_decompress(&reader->cinfo);
+	make_buffer(reader);
 	reader->cinfo.src = &reader->source;
 	if (reader->meta) {
-		reader->segment = malloc(SEGMENT_BYTES);
-		if (!reader->segment)
-			reader_fail(reader, -ENOMEM, "no memory for a JPEG decoder");
 		for (int n = 1; n < 16; n++)
 			jpeg_set_marker_processor(&reader->cinfo, JPEG_APP0 + n, reader_segment);
 		jpeg_set_marker_processor(&reader->cinfo, JPEG_COM, reader_segment);
@@ -321,21 +349,43 @@ int jpeg_reader_start(struct jpeg_reader *reader)
 	return 0;
 }
 
-/* Several rows in one call: the library then converts the two or more that it upsamples together at once. Measured with 32x32
- * 4:2:0: 11.5 instead of 16.5 us an image. */
+/* Makes room for the rows of one call at addresses that are no multiples of 16. */
+static void make_rows_apart(struct jpeg_reader *reader, size_t row_bytes)
+{
+	j_common_ptr common = (j_common_ptr)&reader->cinfo;
+	reader->apart_step_bytes = (row_bytes + ROW_ALIGN - 1) / ROW_ALIGN * ROW_ALIGN;
+	size_t len_bytes = reader->apart_step_bytes * ROWS_AT_ONCE + 2 * ROW_ALIGN;
+	uint8_t *all = reader->cinfo.mem->alloc_large(common, JPOOL_IMAGE, len_bytes);
+	reader->apart = all + ROW_ALIGN - (uintptr_t)all % ROW_ALIGN + ROW_ALIGN / 4;
+}
+
+/* Decodes up to nrows rows to dst: how many. Where a row's address is a multiple of 16 (SSE2) or 32 (AVX2), the library's vector
+ * code stores it past the caches, into memory. Then its next loads wait for those stores, and whoever reads the row next does so
+ * for the memory: rows that would all lie like that are decoded beside it and copied. Measured: 32x32 4:2:0, 16 rows at once: 4
+ * instead of 10 us; 3872x2592 with its conversion to float32: 45 instead of 52 ms. */
+static uint32_t decode_rows(struct jpeg_reader *reader, uint8_t *dst, size_t row_bytes, uint32_t nrows)
+{
+	JSAMPROW rows[ROWS_AT_ONCE];
+	bool apart = ((uintptr_t)dst | row_bytes) % (ROW_ALIGN / 2) == 0;
+	if (apart && !reader->apart)
+		make_rows_apart(reader, row_bytes);
+	nrows = nrows < ROWS_AT_ONCE ? nrows : ROWS_AT_ONCE;
+	for (uint32_t i = 0; i < nrows; i++)
+		rows[i] = apart ? reader->apart + i * reader->apart_step_bytes : dst + i * row_bytes;
+	uint32_t n = jpeg_read_scanlines(&reader->cinfo, rows, nrows);
+	for (uint32_t i = 0; apart && i < n; i++)
+		memcpy(dst + i * row_bytes, rows[i], row_bytes);
+	return n;
+}
+
+/* Several rows in one call: the library then converts the two or more that it upsamples together at once. */
 int jpeg_reader_rows(struct jpeg_reader *reader, uint8_t *dst, size_t row_bytes, uint32_t nrows)
 {
-	struct jpeg_decompress_struct *cinfo = &reader->cinfo;
 	if (setjmp(reader->jump))
 		return reader->err.code;
-	uint32_t row0 = cinfo->output_scanline;
-	for (uint32_t done; (done = cinfo->output_scanline - row0) < nrows;) {
-		JSAMPROW rows[ROWS_AT_ONCE];
-		uint32_t n = nrows - done < ROWS_AT_ONCE ? nrows - done : ROWS_AT_ONCE;
-		for (uint32_t i = 0; i < n; i++)
-			rows[i] = dst + (size_t)(done + i) * row_bytes;
-		if (jpeg_read_scanlines(cinfo, rows, n) == 0)
+	uint32_t row0 = reader->cinfo.output_scanline;
+	for (uint32_t done; (done = reader->cinfo.output_scanline - row0) < nrows;)
+		if (decode_rows(reader, dst + done * row_bytes, row_bytes, nrows - done) == 0)
 			reader_fail(reader, -EIO, "the decoder gives no more rows");
-	}
 	return 0;
 }

@@ -19,8 +19,6 @@
 #include "header.h"
 #include "jpeg_meta.h"
 
-enum { JPEG_READER_BUFFER_BYTES = 64 << 10 };
-
 struct jpeg_reader {
 	struct jpeg_decompress_struct cinfo;
 	struct err err;                 /* why the last call failed */
@@ -36,12 +34,16 @@ struct jpeg_reader {
 	struct jpeg_source_mgr source;
 	struct jpeg_progress_mgr progress;
 	jmp_buf jump;
-	uint64_t offset;      /* in the file, of the byte behind buffer */
-	uint8_t *segment;     /* room for one APPn or COM segment, with meta only */
-	size_t at, len_bytes; /* of buffer: where the next window starts, what is filled */
-	bool ended;           /* libjpeg was given EOI because the file ended */
+	uint64_t offset;         /* in the file, of the byte behind buffer */
+	uint8_t *segment;        /* one APPn or COM segment, with meta only */
+	uint8_t *buffer;         /* what was read of the file: most JPEGs of a data set are far smaller than a large buffer */
+	size_t buffer_bytes;     /* its room */
+	size_t at, len_bytes;    /* of buffer: where the next window starts, what is filled */
+	size_t segment_bytes;    /* room of segment */
+	uint8_t *apart;          /* the rows of one call where they don't go to their place at once, libjpeg's memory */
+	size_t apart_step_bytes; /* from row to row there */
+	bool ended;              /* libjpeg was given EOI because the file ended */
 	uint64_t header_bytes;
-	uint8_t buffer[JPEG_READER_BUFFER_BYTES];
 };
 
 void jpeg_reader_init(struct jpeg_reader *reader, struct bytes *bytes);
