@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sample.h"
+
 const char png_decoder[] = "libpng " PNG_LIBPNG_VER_STRING;
 
 struct codec_cursor {
@@ -99,6 +101,8 @@ static int rows_read(struct codec_cursor *cursor, uint8_t *dst, size_t stride_by
 	for (; cursor->row < row_end; cursor->row++) {
 		uint8_t *row = dst + (size_t)(cursor->row - row0) * stride_bytes;
 		png_read_row(cursor->png, row, NULL);
+		if (final && cursor->file->depth == 16)
+			sample_u16_from_be((uint16_t *)(void *)row, cursor->row_bytes / 2);
 		int rc = final ? palette_check(cursor, row) : 0;
 		if (rc)
 			return rc;
@@ -153,8 +157,6 @@ static int stream_start(struct codec_cursor *cursor)
 	png_read_info(cursor->png, cursor->info);
 	if (cursor->file->depth < 8)
 		png_set_packing(cursor->png);
-	if (cursor->file->depth == 16 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-		png_set_swap(cursor->png);
 	cursor->npasses = (unsigned)png_set_interlace_handling(cursor->png);
 	png_read_update_info(cursor->png, cursor->info);
 	if (png_get_rowbytes(cursor->png, cursor->info) != cursor->row_bytes)
@@ -162,14 +164,14 @@ static int stream_start(struct codec_cursor *cursor)
 	return 0;
 }
 
-static int cursor_open(const struct png_file *file, bool quick, struct codec_cursor **ret_cursor, struct err *err)
+static int cursor_open(const struct png_file *file, enum png_way way, struct codec_cursor **ret_cursor, struct err *err)
 {
 	struct codec_cursor *cursor = calloc(1, sizeof *cursor);
 	if (!cursor)
 		return err_set(err, -ENOMEM, "no memory for a PNG decoder");
 	cursor->file = file;
 	cursor->row_bytes = row_bytes(file);
-	int rc = png_stream_open(file, quick, &cursor->stream, &cursor->err);
+	int rc = png_stream_open(file, way, &cursor->stream, &cursor->err);
 	if (!rc)
 		rc = stream_start(cursor);
 	if (rc) {
@@ -208,10 +210,10 @@ int png_decode_plausible(const struct png_file *file, struct err *err)
 /* ---- the codec's interface ---- */
 
 /* All rows to dst, stride_bytes apart (0: one row of memory for all). */
-static int decode_one_way(const struct png_file *file, bool quick, uint8_t *dst, size_t stride_bytes, struct err *err)
+static int decode_one_way(const struct png_file *file, enum png_way way, uint8_t *dst, size_t stride_bytes, struct err *err)
 {
 	struct codec_cursor *cursor;
-	int rc = cursor_open(file, quick, &cursor, err);
+	int rc = cursor_open(file, way, &cursor, err);
 	if (rc)
 		return rc;
 	rc = passes_read(cursor, dst, stride_bytes);
@@ -226,9 +228,9 @@ static int decode_whole(const struct png_file *file, uint8_t *dst, size_t stride
 	int rc = png_decode_plausible(file, err);
 	if (rc)
 		return rc;
-	if (decode_one_way(file, true, dst, stride_bytes, &quick_err) == 0)
+	if (decode_one_way(file, PNG_QUICK, dst, stride_bytes, &quick_err) == 0)
 		return 0;
-	return decode_one_way(file, false, dst, stride_bytes, err);
+	return decode_one_way(file, PNG_PLAIN, dst, stride_bytes, err);
 }
 
 /* The cursor's next rows to dst, and after the last one what the end of the stream says. */
@@ -244,7 +246,7 @@ static int cursor_replace(struct codec_cursor **cursor_at, uint32_t row, struct 
 	const struct png_file *file = (*cursor_at)->file;
 	png_cursor_free(*cursor_at);
 	*cursor_at = NULL;
-	int rc = cursor_open(file, false, cursor_at, err);
+	int rc = cursor_open(file, PNG_PLAIN, cursor_at, err);
 	if (rc)
 		return rc;
 	uint8_t *one = malloc((*cursor_at)->row_bytes);
@@ -260,7 +262,7 @@ static int decode_band(const struct png_file *file, struct codec_cursor **cursor
 	uint32_t row_end = file->height - row > level->chunk_height ? row + level->chunk_height : file->height;
 	int rc = *cursor_at ? 0 : png_decode_plausible(file, err);
 	if (!rc && !*cursor_at && cy == 0)
-		rc = cursor_open(file, true, cursor_at, err);
+		rc = cursor_open(file, PNG_HELPED, cursor_at, err);
 	if (rc)
 		return rc;
 	if (!*cursor_at || (*cursor_at)->row != row || (*cursor_at)->err.code)

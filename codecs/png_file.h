@@ -7,6 +7,7 @@
  *	png_text.c    text chunks and what is compressed in ancillary chunks
  *	png_idat.c    the image data as one stream of bytes
  *	png_inflate.c the same inflated, where all is well
+ *	png_ahead.c   by a helper, ahead of who reads it
  *	png_stream.c  the datastream made of it for libpng
  *	png_decode.c  libpng: datastream -> samples
  *
@@ -182,12 +183,28 @@ bool png_inflate_read(struct png_inflate *inflate, uint8_t *dst, uint32_t len_by
 /* After the last byte: whether the stream ends here and its Adler-32 is right. */
 bool png_inflate_finish(struct png_inflate *inflate);
 
+/* ---- png_ahead.c ---- */
+
+/* As png_inflate, for one reader at a time; helped: helpers may inflate meanwhile what is not yet asked for. */
+struct png_ahead;
+
+struct png_ahead *png_ahead_open(const struct png_file *file, struct png_idat *idat, bool helped);
+void png_ahead_free(struct png_ahead *ahead); /* NULL is fine; waits for a helper's end */
+bool png_ahead_read(struct png_ahead *ahead, uint8_t *dst, uint32_t len_bytes);
+bool png_ahead_finish(struct png_ahead *ahead);
+
 /* ---- png_stream.c ---- */
 
 struct png_stream;
 
-/* quick: by png_inflate.c, where it can (is_quick tells). The file outlives the stream. */
-int png_stream_open(const struct png_file *file, bool quick, struct png_stream **ret_stream, struct err *err);
+enum png_way {
+	PNG_PLAIN,  /* zlib inflates the image data */
+	PNG_QUICK,  /* png_inflate.c does, where it can (is_quick tells) */
+	PNG_HELPED, /* the same, with helpers */
+};
+
+/* The file outlives the stream. */
+int png_stream_open(const struct png_file *file, enum png_way way, struct png_stream **ret_stream, struct err *err);
 void png_stream_free(struct png_stream *stream); /* NULL is fine */
 bool png_stream_is_quick(const struct png_stream *stream);
 /* The next len_bytes of the datastream behind the signature, in pieces of up to PNG_READ_BYTES at best. 0, or what is wrong with

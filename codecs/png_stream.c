@@ -26,9 +26,9 @@ enum {
 struct png_stream {
 	const struct png_file *file;
 	struct png_idat *idat;
-	struct png_inflate *inflate; /* NULL: the plain way */
-	uint64_t left_bytes;         /* image data, packed or inflated, not yet in a chunk */
-	uint32_t chunk_bytes;        /* of these, left in the chunk under way */
+	struct png_ahead *ahead; /* NULL: the plain way */
+	uint64_t left_bytes;     /* image data, packed or inflated, not yet in a chunk */
+	uint32_t chunk_bytes;    /* of these, left in the chunk under way */
 	size_t small_at, small_end;
 	uint8_t small[PREFIX_BYTES]; /* what is around the data, from small_at to small_end still to be read */
 };
@@ -106,11 +106,11 @@ static void put_bounds(struct png_stream *stream, bool first)
 	stream->small_at = 0;
 	if (!first) {
 		stream->small_end = 0;
-		if (stream->inflate && !stream->left_bytes)
+		if (stream->ahead && !stream->left_bytes)
 			put_bytes(stream, "\0\0\0\0", ZLIB_END_BYTES); /* nor at this */
 		put_crc(stream);
 	}
-	if (stream->inflate)
+	if (stream->ahead)
 		put_stored_bounds(stream, first);
 	else
 		put_plain_bounds(stream);
@@ -119,9 +119,9 @@ static void put_bounds(struct png_stream *stream, bool first)
 
 static int data_read(struct png_stream *stream, uint8_t *dst, uint32_t len_bytes, struct err *err)
 {
-	if (!stream->inflate)
+	if (!stream->ahead)
 		return png_idat_read(stream->idat, dst, len_bytes, err);
-	if (!png_inflate_read(stream->inflate, dst, len_bytes))
+	if (!png_ahead_read(stream->ahead, dst, len_bytes))
 		return err_set(err, -EIO, "the image data are not what they should be");
 	return 0;
 }
@@ -151,17 +151,17 @@ int png_stream_read(struct png_stream *stream, uint8_t *dst, size_t len_bytes, s
 
 int png_stream_finish(struct png_stream *stream, struct err *err)
 {
-	if (stream->inflate && !png_inflate_finish(stream->inflate))
+	if (stream->ahead && !png_ahead_finish(stream->ahead))
 		return err_set(err, -EIO, "the image data don't end well");
 	return png_idat_finish(stream->idat, err);
 }
 
 bool png_stream_is_quick(const struct png_stream *stream)
 {
-	return stream->inflate;
+	return stream->ahead;
 }
 
-int png_stream_open(const struct png_file *file, bool quick, struct png_stream **ret_stream, struct err *err)
+int png_stream_open(const struct png_file *file, enum png_way way, struct png_stream **ret_stream, struct err *err)
 {
 	struct png_stream *stream = calloc(1, sizeof *stream);
 	if (!stream)
@@ -173,9 +173,9 @@ int png_stream_open(const struct png_file *file, bool quick, struct png_stream *
 	}
 	uint64_t inflated_bytes = png_inflate_bytes(file);
 	stream->file = file;
-	if (quick && inflated_bytes <= QUICK_MAX_BYTES)
-		stream->inflate = png_inflate_open(file, stream->idat);
-	stream->left_bytes = stream->inflate ? inflated_bytes : file->idat_bytes;
+	if (way != PNG_PLAIN && inflated_bytes <= QUICK_MAX_BYTES)
+		stream->ahead = png_ahead_open(file, stream->idat, way == PNG_HELPED);
+	stream->left_bytes = stream->ahead ? inflated_bytes : file->idat_bytes;
 	put_prefix(stream);
 	put_bounds(stream, true);
 	*ret_stream = stream;
@@ -186,7 +186,7 @@ void png_stream_free(struct png_stream *stream)
 {
 	if (!stream)
 		return;
-	png_inflate_free(stream->inflate);
+	png_ahead_free(stream->ahead);
 	png_idat_free(stream->idat);
 	free(stream);
 }

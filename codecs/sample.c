@@ -109,6 +109,18 @@ static void f16_to_f32(struct any_u32 *restrict dst, const uint16_t *restrict sr
 	f16_bits_to_f32(dst, src, n);
 }
 
+SIMD_KERNEL static void u16_swap(uint16_t *samples, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		samples[i] = (uint16_t)(samples[i] << 8 | samples[i] >> 8);
+}
+
+void sample_u16_from_be(uint16_t *samples, size_t n)
+{
+	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+		u16_swap(samples, n);
+}
+
 void sample_to_f32(void *dst, const void *src, enum sample_type type, uint32_t divisor, size_t n)
 {
 	float by = divisor ? (float)divisor : 1.0f;

@@ -27,6 +27,9 @@ void sample_to_f32(void *dst, const void *src, enum sample_type type, uint32_t d
  * U32 is not a destination. */
 void sample_from_f32(void *dst, const float *src, enum sample_type type, size_t n);
 
+/* Big-endian samples of 16 bits to native ones, in place: PNG's. libpng swaps them one by one, which takes five times as long. */
+void sample_u16_from_be(uint16_t *samples, size_t n);
+
 /* dst[i] = table[src[i * step_bytes]]: palettes, and curves of 8-bit samples. Steps may be negative, here and below. */
 void sample_table_to_f32(void *dst, const uint8_t *src, ptrdiff_t step_bytes, const float table[256], size_t n);
 
