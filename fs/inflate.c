@@ -420,7 +420,7 @@ static void inflated_free(struct bytes *bytes)
 	free(inflated);
 }
 
-static const struct bytes_class inflated_class = {inflated_read, inflated_free};
+static const struct bytes_class inflated_class = {.read = inflated_read, .free = inflated_free};
 
 int inflate_open(struct bytes *packed, uint64_t size_bytes, struct bytes **ret_bytes, struct err *err)
 {

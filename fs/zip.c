@@ -90,6 +90,12 @@ uint32_t archive_first(const struct archive *archive, uint32_t dir)
 	return zip_node_has_data(node) ? ARCHIVE_NONE : node->first;
 }
 
+uint64_t archive_child_count(const struct archive *archive, uint32_t dir)
+{
+	const struct zip_node *node = &archive->nodes[dir];
+	return zip_node_has_data(node) ? 0 : node->nchildren;
+}
+
 uint32_t archive_next(const struct archive *archive, uint32_t entry)
 {
 	return archive->nodes[entry].next;

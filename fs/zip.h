@@ -18,6 +18,7 @@
 struct archive;
 
 enum { ARCHIVE_NONE = UINT32_MAX };
+enum { ARCHIVE_SMALL_BYTES = 4 << 10 };
 
 enum archive_kind { ARCHIVE_DIR, ARCHIVE_FILE, ARCHIVE_LINK };
 
@@ -55,17 +56,19 @@ void archive_get(const struct archive *archive, uint32_t entry, struct archive_e
 /* Children in the archive's order: first child of a directory and the next sibling, ARCHIVE_NONE at the end. */
 uint32_t archive_first(const struct archive *archive, uint32_t dir);
 uint32_t archive_next(const struct archive *archive, uint32_t entry);
+uint64_t archive_child_count(const struct archive *archive, uint32_t dir);
 /* The child of that name, ARCHIVE_NONE where there is none. Constant time. */
 uint32_t archive_find(const struct archive *archive, uint32_t dir, const char *name);
 
 /* The bytes of a file or of a link's target, size_bytes of them, random access:
- *   stored   a window of the archive's own bytes: reading decompresses nothing
+ *   stored   a window of the archive's own bytes: reading decompresses nothing. Up to ARCHIVE_SMALL_BYTES: a copy
  *   deflate  inflated on demand; memory bounded whatever the size: forwards at full speed, backwards from checkpoints
  *   others   whatever libzip reads (bzip2, ...), forwards; a read behind the current place starts again
  * Holds a reference on the archive. Fails with -EACCES (encrypted), -EOPNOTSUPP (a method that is not built in), -EIO (damaged,
  * overlapping, out of bounds), -EFBIG (over max_entry_bytes). Reads fail with -EIO where the data is damaged or yields
  * another size than declared. */
 int archive_entry_bytes(struct archive *archive, uint32_t entry, struct bytes **ret_bytes, struct err *err);
+uint64_t archive_copied_bytes(const struct archive *archive, uint32_t entry); /* of that copy; 0 where there is none */
 
 /* Reads the whole entry once and compares its CRC-32 and size. 0, -EIO with words, or as archive_entry_bytes. Not
  * remembered: the caller does. */

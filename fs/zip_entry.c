@@ -15,7 +15,11 @@
 #include "inflate.h"
 
 /* RFC 1951: no two bits of input make more than 258 bytes */
-enum { CHECK_BYTES = 1 << 20, MAX_DEFLATE_RATIO = 1032 };
+enum {
+	CHECK_BYTES = 1 << 20,
+	MAX_DEFLATE_RATIO = 1032,
+	NAMES_BYTES = 256, /* of a local header's name and extra fields, read ahead with a small entry's data */
+};
 
 /* ---- a window of the archive ---- */
 
@@ -43,7 +47,7 @@ static void window_free(struct bytes *bytes)
 	free(window);
 }
 
-static const struct bytes_class window_class = {window_read, window_free};
+static const struct bytes_class window_class = {.read = window_read, .free = window_free};
 
 static int window_open(struct archive *archive, uint64_t start, uint64_t size_bytes, struct bytes **ret_bytes, struct err *err)
 {
@@ -125,14 +129,11 @@ static int check_node(const struct archive *archive, const struct zip_node *node
 	return 0;
 }
 
-/* Reads the local header, 4.3.7, for its lengths: the data starts behind its name and extra fields. */
-static int find_data(const struct archive *archive, uint32_t entry, uint64_t *ret_start, struct err *err)
+/* Where the data starts by the local header, 4.3.7: behind its name and extra fields. */
+static int find_data(const struct archive *archive, uint32_t entry, const uint8_t header[ZIP_LOCAL_BYTES], uint64_t *ret_start,
+		     struct err *err)
 {
 	const struct zip_node *node = &archive->nodes[entry];
-	uint8_t header[ZIP_LOCAL_BYTES];
-	int rc = bytes_read_exact(archive->bytes, header, sizeof header, node->offset, err);
-	if (rc < 0)
-		return rc;
 	if (zip_u32(header) != ZIP_LOCAL_SIGNATURE)
 		return err_set(err, -EIO, "no local header at byte %" PRIu64, node->offset);
 	if (zip_u16(header + 6) & ZIP_FLAG_ENCRYPTED)
@@ -147,16 +148,58 @@ static int find_data(const struct archive *archive, uint32_t entry, uint64_t *re
 	return 0;
 }
 
+/* Read in one go with its local header, and kept: each further read would cost as much as its decoding. */
+static bool is_copied(const struct zip_node *node)
+{
+	return node->method == ZIP_STORED && node->packed_bytes <= ARCHIVE_SMALL_BYTES;
+}
+
+uint64_t archive_copied_bytes(const struct archive *archive, uint32_t entry)
+{
+	const struct zip_node *node = &archive->nodes[entry];
+	return is_copied(node) ? node->packed_bytes : 0;
+}
+
+static int copy_small(const uint8_t *data, size_t len_bytes, struct bytes **ret_bytes, struct err *err)
+{
+	void *copy = malloc(len_bytes + 1);
+	struct bytes *bytes = copy ? bytes_from_memory(copy, len_bytes, 1) : NULL;
+	if (!bytes) {
+		free(copy);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	memcpy(copy, data, len_bytes);
+	*ret_bytes = bytes;
+	return 0;
+}
+
+/* The entry as it is packed. */
+static int open_packed(struct archive *archive, uint32_t entry, struct bytes **ret_bytes, struct err *err)
+{
+	const struct zip_node *node = &archive->nodes[entry];
+	uint8_t head[ZIP_LOCAL_BYTES + NAMES_BYTES + ARCHIVE_SMALL_BYTES];
+	bool small = is_copied(node);
+	size_t want = small ? ZIP_LOCAL_BYTES + NAMES_BYTES + (size_t)node->packed_bytes : ZIP_LOCAL_BYTES;
+	uint64_t left_bytes = archive->bytes->size_bytes - node->offset, start = 0;
+	if (small && left_bytes < want)
+		want = left_bytes < ZIP_LOCAL_BYTES ? ZIP_LOCAL_BYTES : (size_t)left_bytes;
+	int rc = bytes_read_exact(archive->bytes, head, want, node->offset, err);
+	if (rc == 0)
+		rc = find_data(archive, entry, head, &start, err);
+	if (rc < 0)
+		return rc;
+	if (small && start - node->offset + node->packed_bytes <= want)
+		return copy_small(head + (start - node->offset), (size_t)node->packed_bytes, ret_bytes, err);
+	return window_open(archive, start, node->packed_bytes, ret_bytes, err);
+}
+
 int archive_entry_bytes(struct archive *archive, uint32_t entry, struct bytes **ret_bytes, struct err *err)
 {
 	const struct zip_node *node = &archive->nodes[entry];
 	struct bytes *packed = NULL;
-	uint64_t start = 0;
 	int rc = check_node(archive, node, err);
 	if (rc == 0)
-		rc = find_data(archive, entry, &start, err);
-	if (rc == 0)
-		rc = window_open(archive, start, node->packed_bytes, &packed, err);
+		rc = open_packed(archive, entry, &packed, err);
 	if (rc < 0)
 		return rc;
 	if (node->method == ZIP_STORED) {

@@ -282,7 +282,7 @@ static void foreign_free(struct bytes *bytes)
 	free(foreign);
 }
 
-static const struct bytes_class foreign_class = {foreign_read, foreign_free};
+static const struct bytes_class foreign_class = {.read = foreign_read, .free = foreign_free};
 
 int zip_foreign_open(struct bytes *packed, const struct zip_node *node, struct bytes **ret_bytes, struct err *err)
 {

@@ -29,7 +29,11 @@ enum {
 
 struct zip_node {
 	uint64_t offset; /* of the local header, from the archive's first byte; UINT64_MAX: outside */
-	uint64_t packed_bytes, size_bytes;
+	union {
+		uint64_t packed_bytes; /* of files and links */
+		uint64_t nchildren;    /* of a directory */
+	};
+	uint64_t size_bytes;
 	int64_t mtime_s;
 	uint32_t name; /* where it starts in names */
 	uint32_t parent, next;

@@ -64,8 +64,8 @@ static bool stays_inside(const struct archive *archive, uint32_t link, char *tar
 	return true;
 }
 
-/* Reads the target; *ret_trouble says why it is none. A failure that may pass (memory, a changed source) is an error: it
- * must not decide what kind of thing the link is. */
+/* Reads the target; *ret_trouble says why it is none. A failure that may pass (memory, a changed source, the disk) is an error:
+ * it must not decide what kind of thing the link is. */
 static int read_target(struct archive *archive, uint32_t link, char target[MAX_TARGET_BYTES + 1], const char **ret_trouble,
 		       struct err *err)
 {
@@ -82,7 +82,7 @@ static int read_target(struct archive *archive, uint32_t link, char target[MAX_T
 		rc = bytes_read_exact(bytes, target, len_bytes, 0, &why);
 		bytes_unref(bytes);
 	}
-	if (rc == -ENOMEM || rc == -ESTALE)
+	if (rc && err_is_passing(&why))
 		return err_copy(err, &why);
 	target[len_bytes] = 0;
 	if (rc < 0 || libdeflate_crc32(0, target, len_bytes) != node->crc32)

@@ -264,19 +264,18 @@ static int compare_losers(const void *a, const void *b, void *context)
 }
 
 /* Finds a free number from *number on, and leaves the next one there. Many names that were cut alike could make every
- * loser try all numbers, so after some attempts it goes on from its own node number, in doubling steps. */
+ * loser try all numbers, so after some attempts it goes on from its own node number in steps of 2^32: no other loser tries these,
+ * so each name that is taken holds up one attempt at most, and a free one is found at last. */
 static int rename_loser(struct archive *archive, uint32_t loser, uint64_t *number, struct err *err)
 {
 	char name[ZIP_NAME_MAX + 1];
 	struct zip_node *node = &archive->nodes[loser];
-	for (unsigned attempt = 0;; attempt++) {
-		uint64_t k = attempt < SEQUENTIAL_ATTEMPTS ? (*number)++ : ((uint64_t)loser + 1) << (attempt - SEQUENTIAL_ATTEMPTS);
+	for (uint64_t attempt = 0;; attempt++) {
+		uint64_t k = attempt < SEQUENTIAL_ATTEMPTS ? (*number)++ : loser + 1 + ((attempt - SEQUENTIAL_ATTEMPTS) << 32);
 		size_t len_bytes = zip_names_number(archive->names + node->name, k, name);
 		uint32_t *slot = find_slot(archive, node->parent, name, len_bytes);
-		if (*slot != ARCHIVE_NONE && attempt < SEQUENTIAL_ATTEMPTS + 31)
-			continue;
 		if (*slot != ARCHIVE_NONE)
-			return err_set(err, -EIO, "no free name for a duplicate of \"%.100s\"", archive->names + node->name);
+			continue;
 		int rc = reserve_name(archive, len_bytes, err);
 		if (rc < 0)
 			return rc;
@@ -311,6 +310,7 @@ void zip_tree_finish(struct archive *archive)
 		struct zip_node *parent = &nodes[nodes[i].parent];
 		nodes[i].next = parent->first;
 		parent->first = i;
+		parent->nchildren++;
 	}
 	nodes = realloc(archive->nodes, archive->nnodes * sizeof *nodes);
 	if (nodes) {

@@ -22,6 +22,8 @@ static void entries_and_made_directories(void)
 	CHECK(entry_at(a, "a/two.png").kind == ARCHIVE_FILE && entry_at(a, "a/two.png").size_bytes == 2);
 	CHECK(entry_at(a, "a/two.png").parent == at_path(a, "a"));
 	CHECK(is(content(a, "a/b/one.png"), "1") && is(content(a, "a/two.png"), "22"));
+	CHECK(archive_child_count(a, 0) == 2 && archive_child_count(a, at_path(a, "a/b")) == 1 &&
+	      archive_child_count(a, at_path(a, "top.png")) == 0);
 	CHECK(archive_find(a, 0, "two.png") == ARCHIVE_NONE && archive_find(a, 0, "") == ARCHIVE_NONE);
 	CHECK(archive_first(a, at_path(a, "top.png")) == ARCHIVE_NONE && reports.count == 0);
 	archive_unref(a);
