@@ -2,8 +2,10 @@
 #ifndef PIXFS_PATIENCE_H
 #define PIXFS_PATIENCE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 /* NULL, or give_up NULL: for ever. give_up is asked now and then; true ends the wait with -EINTR. */
 struct patience {
@@ -14,6 +16,19 @@ struct patience {
 static inline bool patience_is_over(const struct patience *patience)
 {
 	return patience && patience->give_up && patience->give_up(patience->context);
+}
+
+/* Waits for a condition variable of CLOCK_MONOTONIC, but not longer than until it is time to ask again. */
+static inline void patience_nap(pthread_cond_t *condition, pthread_mutex_t *lock)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += 50 * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_cond_timedwait(condition, lock, &until);
 }
 
 #endif

@@ -224,19 +224,6 @@ static void look_run(struct pool_task *task)
 	pthread_mutex_unlock(&stack->lock);
 }
 
-/* Waits a little for a change; with the lock held. */
-static void wait_a_little(struct stack *stack)
-{
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += 50 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	pthread_cond_timedwait(&stack->looked, &stack->lock, &until);
-}
-
 static void print_shape(const struct stack_shape *shape, char ret[80])
 {
 	size_t len = 0;
@@ -290,7 +277,7 @@ static int run_look(struct stack *stack, const struct patience *patience, struct
 	}
 	pthread_mutex_lock(&stack->lock);
 	while (look.running) {
-		wait_a_little(stack);
+		patience_nap(&stack->looked, &stack->lock);
 		pthread_mutex_unlock(&stack->lock);
 		bool over = patience_is_over(patience);
 		pthread_mutex_lock(&stack->lock);
@@ -307,7 +294,7 @@ int stack_look(struct stack *stack, const struct patience *patience, struct err 
 	int rc = 0;
 	pthread_mutex_lock(&stack->lock);
 	while (stack->looking && rc == 0) {
-		wait_a_little(stack);
+		patience_nap(&stack->looked, &stack->lock);
 		pthread_mutex_unlock(&stack->lock);
 		if (patience_is_over(patience))
 			rc = err_set(err, -EINTR, "the reader gave up");

@@ -111,18 +111,7 @@ static int make_tiff(struct view_plan *plan)
 	return 0;
 }
 
-/* ---- npy, JSON, Zarr ---- */
-
-static int make_npy(struct view_plan *plan)
-{
-	struct view *view = plan->view;
-	view->info.header_bytes = NPY_HEADER_BYTES;
-	view->prefix = plan_alloc(plan, 1, NPY_HEADER_BYTES);
-	if (!view->prefix)
-		return -ENOMEM;
-	npy_header(view->info.dtype, view->info.ndim, view->info.shape, view->prefix);
-	return 0;
-}
+/* ---- JSON, Zarr ---- */
 
 /* The operations written in one way: regions and sizes as they came out, then filter, layout and sample type. */
 static int finish_canonical(struct view_plan *plan)
@@ -212,7 +201,7 @@ int plan_make_container(struct view_plan *plan, const struct view_extension *ext
 	case VIEW_ZARR:
 		return make_zarr(plan);
 	case VIEW_NPY:
-		rc = make_npy(plan);
+		view->info.header_bytes = NPY_HEADER_BYTES; /* made by who reads it */
 		break;
 	case VIEW_TIF:
 		rc = make_tiff(plan);

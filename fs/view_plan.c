@@ -201,7 +201,7 @@ int plan_start(struct view_plan *plan, const char *spec)
 	const struct codec_part *part = plan->picture->part;
 	if (!plan->picture->nchannels)
 		return err_set(plan->err, -EINVAL, "the picture has no channels");
-	uint32_t room = plan->picture->nchannels + VIEW_MAX_SPEC_BYTES / 2;
+	uint32_t room = plan->picture->nchannels + (strstr(spec, "ch=") ? VIEW_MAX_SPEC_BYTES / 2 : 0);
 	int rc = plan_base(plan, room);
 	for (uint32_t i = 0; !rc && i < plan->picture->nchannels; i++, plan->nchannels++)
 		rc = plan_add_base(plan, plan->picture->channels[i]);

@@ -150,7 +150,7 @@ struct view {
 	bool swaps;             /* some stage exchanges x and y */
 	bool resizes;           /* some stage resamples */
 	unsigned element_bytes; /* of info.dtype */
-	unsigned char *prefix;  /* info.header_bytes before the elements */
+	unsigned char *prefix;  /* info.header_bytes before the elements; VIEW_NPY: made when it is read */
 	struct png_out png;     /* VIEW_PNG */
 	struct icc *icc;        /* the file's profile, where an operation needed it */
 };

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../codecs/sample.h"
+#include "npy.h"
 
 enum {
 	BLOCK_SAMPLES = 32768,
@@ -249,6 +250,14 @@ static int read_container(struct view_reader *reader, uint64_t offset, size_t le
 	return rc == -ENOMEM ? err_set(reader->err, rc, "no memory to make a PNG") : rc;
 }
 
+static void read_prefix(const struct view *view, size_t offset, size_t len_bytes, void *dst)
+{
+	unsigned char npy[NPY_HEADER_BYTES];
+	if (view->info.container == VIEW_NPY)
+		npy_header(view->info.dtype, view->info.ndim, view->info.shape, npy);
+	memcpy(dst, (view->info.container == VIEW_NPY ? npy : view->prefix) + offset, len_bytes);
+}
+
 int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_source *source,
 	      struct err *err)
 {
@@ -256,7 +265,7 @@ int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *
 	if (offset < view->info.header_bytes) {
 		size_t part =
 			view->info.header_bytes - (size_t)offset < len_bytes ? view->info.header_bytes - (size_t)offset : len_bytes;
-		memcpy(out, view->prefix + offset, part);
+		read_prefix(view, (size_t)offset, part, out);
 		offset += part;
 		out += part;
 		len_bytes -= part;
