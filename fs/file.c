@@ -6,10 +6,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "status.h"
+
+/* How long one write() may take: disks' caches are copied to at several GB/s, and clocks of kernels tick every 10 ms. */
+enum { SETTLE_MS = 20, SETTLE_BYTES_PER_MS = 512 << 10, SETTLE_MOST_MS = 1000, NS_PER_MS = 1000000 };
 
 struct file {
 	struct bytes bytes;
@@ -47,6 +51,26 @@ bool file_id_equal(const struct file_id *a, const struct file_id *b)
 {
 	return a->device == b->device && a->inode == b->inode && a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns &&
 	       a->ctime_ns == b->ctime_ns;
+}
+
+int64_t file_settles_in_ns(const struct file_id *id)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	int64_t age_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - id->ctime_ns;
+	uint64_t copy_ms = id->size_bytes / SETTLE_BYTES_PER_MS;
+	int64_t wait_ns = (SETTLE_MS + (copy_ms < SETTLE_MOST_MS ? (int64_t)copy_ms : SETTLE_MOST_MS)) * NS_PER_MS;
+	if (age_ns >= wait_ns || age_ns < -1000 * (int64_t)NS_PER_MS) /* the latter by the clock of another machine */
+		return 0;
+	return age_ns < 0 ? wait_ns : wait_ns - age_ns;
+}
+
+static void wait_until_settled(const struct file_id *id)
+{
+	int64_t wait_ns = file_settles_in_ns(id);
+	struct timespec wait = {wait_ns / 1000000000, (long)(wait_ns % 1000000000)};
+	while (wait_ns > 0 && nanosleep(&wait, &wait) != 0 && errno == EINTR)
+		;
 }
 
 static int check_version(int fd, const struct file_id *id, struct err *err)
@@ -117,6 +141,8 @@ static int file_use(struct file *file, struct err *err)
 	int fd = file_open(file->root_fd, file->path, &file->id, err);
 	if (fd < 0)
 		return fd;
+	if (!config.immutable)
+		wait_until_settled(&file->id);
 	pthread_mutex_lock(&files.lock);
 	if (file->fd >= 0) { /* another reader was faster */
 		close(fd);
@@ -158,26 +184,51 @@ static ssize_t read_all(int fd, char *dst, size_t len_bytes, uint64_t offset, st
 	return (ssize_t)done;
 }
 
-static ssize_t file_read(struct bytes *bytes, void *dst, size_t len_bytes, uint64_t offset, struct err *err)
+/* Reads what lies within the size that the file has. The sum of what came, -ESTALE where something is missing. */
+static ssize_t read_within(int fd, uint64_t size_bytes, struct bytes_piece *pieces, size_t n, struct err *err)
+{
+	ssize_t sum = 0;
+	bool shorter = false;
+	for (size_t i = 0; i < n; i++) {
+		struct bytes_piece *piece = &pieces[i];
+		uint64_t left = piece->offset < size_bytes ? size_bytes - piece->offset : 0;
+		size_t want = piece->len_bytes < left ? piece->len_bytes : (size_t)left;
+		ssize_t got = read_all(fd, piece->dst, want, piece->offset, err);
+		if (got < 0)
+			return got;
+		piece->got_bytes = (size_t)got;
+		shorter |= piece->got_bytes != want;
+		sum += got;
+	}
+	return shorter ? err_set(err, -ESTALE, "the file became shorter") : sum;
+}
+
+/* One look at the version behind all pieces says that they are all of it. */
+static int file_read_pieces(struct bytes *bytes, struct bytes_piece *pieces, size_t n, struct err *err)
 {
 	struct file *file = (struct file *)bytes;
-	if (offset >= bytes->size_bytes || len_bytes == 0)
-		return 0;
-	if (len_bytes > bytes->size_bytes - offset)
-		len_bytes = (size_t)(bytes->size_bytes - offset);
+	struct err failed = ERR_NONE;
 	int fd = file_use(file, err);
 	if (fd < 0)
 		return fd;
-	ssize_t got = read_all(fd, dst, len_bytes, offset, err);
+	ssize_t got = read_within(fd, bytes->size_bytes, pieces, n, &failed);
 	int rc = config.immutable ? 0 : check_version(fd, &file->id, err);
 	file_unuse(file);
 	if (rc)
 		return rc;
-	if (got > 0)
-		status_count_read((uint64_t)got);
-	if (got >= 0 && (size_t)got != len_bytes)
-		return err_set(err, -ESTALE, "the file became shorter");
-	return got;
+	if (got < 0)
+		return err_copy(err, &failed);
+	status_count_read((uint64_t)got);
+	return 0;
+}
+
+static ssize_t file_read(struct bytes *bytes, void *dst, size_t len_bytes, uint64_t offset, struct err *err)
+{
+	struct bytes_piece piece = {offset, dst, len_bytes, 0};
+	if (offset >= bytes->size_bytes || len_bytes == 0)
+		return 0;
+	int rc = file_read_pieces(bytes, &piece, 1, err);
+	return rc ? rc : (ssize_t)piece.got_bytes;
 }
 
 static void file_free(struct bytes *bytes)
@@ -193,7 +244,7 @@ static void file_free(struct bytes *bytes)
 	free(file);
 }
 
-static const struct bytes_class file_class = {file_read, file_free};
+static const struct bytes_class file_class = {file_read, file_free, file_read_pieces};
 
 struct bytes *file_bytes(int root_fd, const char *path, const struct file_id *id)
 {
