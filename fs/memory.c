@@ -1,18 +1,20 @@
 /* memory.c - see memory.h.
  *
  *   below SMALL_BYTES   malloc
- *   to LARGE_BYTES      behind each other in a region of the thread's slot; each slot has its own, because two threads that
- *                       fault on one huge page at once both clear one
- *   above               a mapping of its own
+ *   to LARGE_BYTES      a block of whole pages: a spare one, or the next of the current region; the pages of a fresh one are asked
+ *                       for together, when it is handed out
+ *   above               a mapping of its own, in huge pages; they come as they are touched
  *
- * A region is mapped where its address is a multiple of its size, so that what lies in it finds its head; the head has the
- * first page. It is filled once from front to end, never in gaps, and unmapped when it is full and all of it is freed.
- * Invariant, under the lock: a granule's `used` is the sum of the bytes in use in it, and it is resident only while that
- * isn't 0, but for the head's page and what the last huge page has beyond the region's `end`.
+ * A region is mapped where its address is a multiple of its size, so that what lies in it finds its head, which has the first
+ * pages and tells each block's length. It is filled once from front to end, never in gaps, and unmapped when it is full and all
+ * of it is freed. Invariant, under the lock: in_use is the sum of the blocks in use and the spare ones; of all others no page but
+ * the head's is resident.
  */
 #include "memory.h"
 
+#include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,21 +26,25 @@ enum {
 	LARGE_BYTES = 4 << 20,
 	HUGE_BYTES = 2 << 20,
 	REGION_BYTES = 16 << 20,
-	GRANULE_BYTES = 128 << 10,
-	NGRANULES = REGION_BYTES / GRANULE_BYTES,
-	NSLOTS = 8,
+	REGION_PAGES = REGION_BYTES / PAGE_BYTES,
+	NSPARE = 32,
+	SPARE_BYTES = 4 << 20,
+	TRIM_BYTES = 64 << 20,
 };
 
 struct region {
-	size_t end, in_use; /* where the next bytes go; bytes in use */
-	bool current;       /* of some slot: more will be put in */
-	uint32_t used[NGRANULES];
+	size_t end, in_use;            /* where the next bytes go; bytes of blocks that are in use or spare */
+	uint16_t npages[REGION_PAGES]; /* of the block that starts at this page */
 };
+
+enum { HEAD_BYTES = (sizeof(struct region) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES };
 
 static struct {
 	pthread_mutex_t lock;
-	struct region *slots[NSLOTS];
-	unsigned nthreads;
+	struct region *current; /* where the next is taken from */
+	void *spare[NSPARE];    /* freed blocks that still have their pages, the one freed last at the end */
+	unsigned nspare;
+	size_t spare_bytes;
 } memory = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static size_t round_up(size_t n, size_t unit)
@@ -46,7 +52,7 @@ static size_t round_up(size_t n, size_t unit)
 	return (n + unit - 1) / unit * unit;
 }
 
-static void *map_aligned(size_t len_bytes, size_t alignment)
+static void *map_aligned(size_t len_bytes, size_t alignment, int advice)
 {
 	char *all = mmap(NULL, len_bytes + alignment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (all == MAP_FAILED)
@@ -56,94 +62,123 @@ static void *map_aligned(size_t len_bytes, size_t alignment)
 		munmap(all, (size_t)(data - all));
 	if (data < all + alignment)
 		munmap(data + len_bytes, (size_t)(all + alignment - data));
-	madvise(data, len_bytes, MADV_HUGEPAGE); /* without huge pages it is slower, nothing else */
+	madvise(data, len_bytes, advice); /* otherwise it is slower, nothing else */
 	return data;
 }
 
-/* Adds (or takes away) the bytes [at, at + len) of a region to what is used of each granule. By how much the sum of the
- * granules in use changed; granules without use are given back. */
-static size_t count_granules(struct region *region, size_t at, size_t len_bytes, bool add)
+static struct region *region_of(void *block)
 {
-	size_t changed_bytes = 0;
-	for (size_t next, end = at + len_bytes; at < end; at = next) {
-		size_t granule = at / GRANULE_BYTES;
-		next = (granule + 1) * GRANULE_BYTES < end ? (granule + 1) * GRANULE_BYTES : end;
-		uint32_t before = region->used[granule], n = (uint32_t)(next - at);
-		region->used[granule] = add ? before + n : before - n;
-		if (before && region->used[granule])
-			continue;
-		changed_bytes += GRANULE_BYTES;
-		size_t head_bytes = granule == 0 ? PAGE_BYTES : 0;
-		if (!add)
-			madvise((char *)region + granule * GRANULE_BYTES + head_bytes, GRANULE_BYTES - head_bytes, MADV_DONTNEED);
+	return (struct region *)((uintptr_t)block / REGION_BYTES * REGION_BYTES);
+}
+
+static uint16_t *npages_of(void *block)
+{
+	return &region_of(block)->npages[(uintptr_t)block % REGION_BYTES / PAGE_BYTES];
+}
+
+static size_t len_of(void *block)
+{
+	return (size_t)*npages_of(block) * PAGE_BYTES;
+}
+
+/* ---- spare blocks, under the lock ---- */
+
+static void *spare_remove(unsigned i)
+{
+	void *block = memory.spare[i];
+	memory.nspare--;
+	memory.spare_bytes -= len_of(block);
+	for (; i < memory.nspare; i++)
+		memory.spare[i] = memory.spare[i + 1];
+	return block;
+}
+
+/* The smallest that is large enough, but not much too large; of equal ones the last freed. */
+static void *spare_take(size_t len_bytes)
+{
+	size_t best_bytes = len_bytes + len_bytes / 4 + 1;
+	unsigned best = memory.nspare;
+	for (unsigned i = memory.nspare; i-- > 0;) {
+		size_t has_bytes = len_of(memory.spare[i]);
+		if (has_bytes >= len_bytes && has_bytes < best_bytes) {
+			best_bytes = has_bytes;
+			best = i;
+		}
 	}
-	return changed_bytes;
+	return best < memory.nspare ? spare_remove(best) : NULL;
 }
 
-/* ---- regions, under the lock ---- */
+/* ---- regions ---- */
 
-static void region_retire(struct region *region)
+/* Under the lock. */
+static struct region *region_with_room(size_t len_bytes)
 {
-	if (!region)
-		return;
-	region->current = false;
-	if (region->in_use == 0)
-		munmap(region, REGION_BYTES);
-	else if (region->end < REGION_BYTES)
-		madvise((char *)region + region->end, REGION_BYTES - region->end, MADV_DONTNEED);
-}
-
-static struct region *region_with_room(unsigned slot, size_t len_bytes)
-{
-	struct region *region = memory.slots[slot];
+	struct region *region = memory.current;
 	if (region && REGION_BYTES - region->end >= len_bytes)
 		return region;
-	region_retire(region);
-	region = memory.slots[slot] = map_aligned(REGION_BYTES, REGION_BYTES);
-	if (region) {
-		region->end = PAGE_BYTES;
-		region->current = true;
-	}
-	return region;
+	if (region && region->in_use == 0)
+		munmap(region, REGION_BYTES);
+	memory.current = map_aligned(REGION_BYTES, REGION_BYTES, MADV_NOHUGEPAGE);
+	if (memory.current)
+		memory.current->end = HEAD_BYTES;
+	return memory.current;
 }
 
-static unsigned slot_of_thread(void)
+/* Under the lock. */
+static void *block_new(size_t len_bytes)
 {
-	static _Thread_local unsigned number; /* 0: not yet known */
-	if (!number)
-		number = ++memory.nthreads;
-	return number % NSLOTS;
+	struct region *region = region_with_room(len_bytes);
+	if (!region)
+		return NULL;
+	void *block = (char *)region + region->end;
+	region->end += len_bytes;
+	region->in_use += len_bytes;
+	*npages_of(block) = (uint16_t)(len_bytes / PAGE_BYTES);
+	return block;
 }
 
-static void *region_alloc(size_t len_bytes, size_t *ret_charged_bytes)
+static void *block_alloc(size_t len_bytes, size_t *ret_charged_bytes)
 {
 	len_bytes = round_up(len_bytes, PAGE_BYTES);
-	void *data = NULL;
 	pthread_mutex_lock(&memory.lock);
-	struct region *region = region_with_room(slot_of_thread(), len_bytes);
-	if (region) {
-		data = (char *)region + region->end;
-		*ret_charged_bytes = count_granules(region, region->end, len_bytes, true);
-		region->end += len_bytes;
-		region->in_use += len_bytes;
-	}
+	void *block = spare_take(len_bytes), *fresh = block ? NULL : block_new(len_bytes);
 	pthread_mutex_unlock(&memory.lock);
-	return data;
+	if (fresh)
+		madvise(fresh, len_bytes, MADV_POPULATE_WRITE); /* Linux 5.14; without it they come one by one */
+	block = block ? block : fresh;
+	*ret_charged_bytes = block ? len_of(block) : 0;
+	return block;
 }
 
-static size_t region_free(void *data, size_t len_bytes)
+/* Gives the pages of a block back that nobody knows any more. */
+static void block_return(void *block)
 {
-	struct region *region = (struct region *)((uintptr_t)data / REGION_BYTES * REGION_BYTES);
-	len_bytes = round_up(len_bytes, PAGE_BYTES);
+	struct region *region = region_of(block);
+	size_t len_bytes = len_of(block);
+	madvise(block, len_bytes, MADV_DONTNEED);
 	pthread_mutex_lock(&memory.lock);
-	size_t freed_bytes = count_granules(region, (size_t)((char *)data - (char *)region), len_bytes, false);
 	region->in_use -= len_bytes;
-	if (region->in_use == 0 && region->current)
-		region->end = PAGE_BYTES; /* filled anew */
+	if (region->in_use == 0 && region == memory.current)
+		region->end = HEAD_BYTES; /* filled anew */
 	else if (region->in_use == 0)
 		munmap(region, REGION_BYTES);
 	pthread_mutex_unlock(&memory.lock);
-	return freed_bytes;
+}
+
+static size_t block_free(void *block)
+{
+	void *leaving[NSPARE];
+	unsigned nleaving = 0;
+	size_t len_bytes = len_of(block);
+	pthread_mutex_lock(&memory.lock);
+	while (memory.nspare == NSPARE || (memory.nspare && memory.spare_bytes + len_bytes > SPARE_BYTES))
+		leaving[nleaving++] = spare_remove(0);
+	memory.spare[memory.nspare++] = block;
+	memory.spare_bytes += len_bytes;
+	pthread_mutex_unlock(&memory.lock);
+	while (nleaving)
+		block_return(leaving[--nleaving]);
+	return len_bytes;
 }
 
 /* ---- the choice ---- */
@@ -151,16 +186,27 @@ static size_t region_free(void *data, size_t len_bytes)
 void *memory_alloc(size_t len_bytes, size_t *ret_charged_bytes)
 {
 	if (len_bytes >= SMALL_BYTES && len_bytes <= LARGE_BYTES)
-		return region_alloc(len_bytes, ret_charged_bytes);
+		return block_alloc(len_bytes, ret_charged_bytes);
 	*ret_charged_bytes = len_bytes;
 	return len_bytes < SMALL_BYTES ? aligned_alloc(64, round_up(len_bytes, 64))
-				       : map_aligned(round_up(len_bytes, PAGE_BYTES), HUGE_BYTES);
+				       : map_aligned(round_up(len_bytes, PAGE_BYTES), HUGE_BYTES, MADV_HUGEPAGE);
+}
+
+/* Samples that are freed were decoded: what decoders had of malloc meanwhile lies between other things, where only this gives
+ * its pages back. */
+static void trim_now_and_then(size_t freed_bytes)
+{
+	static atomic_size_t freed;
+	size_t before = atomic_fetch_add_explicit(&freed, freed_bytes, memory_order_relaxed);
+	if (before / TRIM_BYTES != (before + freed_bytes) / TRIM_BYTES)
+		malloc_trim(0);
 }
 
 size_t memory_free(void *data, size_t len_bytes)
 {
+	trim_now_and_then(len_bytes);
 	if (len_bytes >= SMALL_BYTES && len_bytes <= LARGE_BYTES)
-		return region_free(data, len_bytes);
+		return block_free(data);
 	if (len_bytes < SMALL_BYTES)
 		free(data);
 	else
