@@ -1,6 +1,7 @@
 /* ahead.c - see ahead.h. One lock for all; never held while a directory is listed or an image decoded. */
 #include "ahead.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,8 @@ static struct {
 	pthread_mutex_t lock;
 	struct dir dirs[NDIRS];
 	uint64_t clock;
+	bool ended;
+	void (*make_whole)(const char *path);
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- directories ---- */
@@ -49,6 +52,18 @@ static void dir_forget(struct dir *dir)
 	free(dir->by_listing);
 	free(dir->listed_at);
 	memset(dir, 0, sizeof *dir);
+}
+
+void ahead_start(void (*make_whole)(const char *path))
+{
+	all.make_whole = make_whole;
+}
+
+void ahead_end(void)
+{
+	pthread_mutex_lock(&all.lock);
+	all.ended = true;
+	pthread_mutex_unlock(&all.lock);
 }
 
 void ahead_stop(void)
@@ -145,51 +160,79 @@ static void start_listing(struct dir *dir)
 
 /* ---- decoding ---- */
 
+/* What is wanted of the next images of a run. */
+struct next {
+	uint64_t bytes;
+	const char *below;
+};
+
 struct decode_task {
 	struct pool_task task;
 	struct members *members;
 	size_t member;
 	const struct run *run;
 	uint64_t id;
+	char below[]; /* "": all samples of the image */
 };
+
+static void decode_member(const struct decode_task *decode)
+{
+	struct err ignored = ERR_NONE;
+	struct image *image;
+	uint64_t version = 0;
+	if (members_open(decode->members, decode->member, &version, &image, &ignored) != 0)
+		return;
+	struct picture picture = picture_default(image_pictures(image), image_header(image), 0);
+	struct image_area area = image_area_of_level(image, picture.part_index, picture.level);
+	if (image_use(image, &area, NULL, NULL, &ignored) == 0) {
+		image_decode_level(image, picture.part_index, picture.level, &ignored);
+		image_unuse(image);
+	}
+	image_unref(image);
+}
+
+static void make_whole(const struct decode_task *decode)
+{
+	char path[4096];
+	node_path(decode->members->dirs[0].node, path, sizeof path);
+	size_t len = strlen(path);
+	int n = snprintf(path + len, sizeof path - len, "%s%s/%s", len ? "/" : "", member_path(decode->members, decode->member),
+			 decode->below);
+	if (len + (size_t)n < sizeof path)
+		all.make_whole(path);
+}
 
 static void decode_run(struct pool_task *task)
 {
 	struct decode_task *decode = (struct decode_task *)task;
-	struct err ignored = ERR_NONE;
-	struct image *image;
-	uint64_t version = 0;
 	pthread_mutex_lock(&all.lock);
-	bool wanted = decode->run->id == decode->id;
+	bool wanted = decode->run->id == decode->id && !all.ended;
 	pthread_mutex_unlock(&all.lock);
-	if (wanted && members_open(decode->members, decode->member, &version, &image, &ignored) == 0) {
-		struct picture picture = picture_default(image_pictures(image), image_header(image), 0);
-		struct image_area area = image_area_of_level(image, picture.part_index, picture.level);
-		if (image_use(image, &area, NULL, NULL, &ignored) == 0) {
-			image_decode_level(image, picture.part_index, picture.level, &ignored);
-			image_unuse(image);
-		}
-		image_unref(image);
-	}
+	if (wanted && *decode->below)
+		make_whole(decode);
+	else if (wanted)
+		decode_member(decode);
 	members_unref(decode->members);
 	free(decode);
 }
 
-static void start_decoding(struct members *members, size_t member, const struct run *run)
+static void start_decoding(struct members *members, size_t member, const struct run *run, const char *below)
 {
-	struct decode_task *decode = malloc(sizeof *decode);
+	size_t below_bytes = below ? strlen(below) + 1 : 1;
+	struct decode_task *decode = malloc(sizeof *decode + below_bytes);
 	if (!decode)
 		return;
 	*decode = (struct decode_task){{.run = decode_run}, members_ref(members), member, run, run->id};
+	memcpy(decode->below, below ? below : "", below_bytes);
 	pool_submit(&decode->task, POOL_AHEAD);
 }
 
 /* ---- runs ---- */
 
-static uint64_t most_ahead(uint64_t decoded_bytes)
+static uint64_t most_ahead(uint64_t next_bytes)
 {
-	uint64_t most = AHEAD_BYTES / decoded_bytes, least = 2 * (uint64_t)config.threads;
-	uint64_t budget = config.cache_bytes / 4 / decoded_bytes;
+	uint64_t most = AHEAD_BYTES / next_bytes, least = 2 * (uint64_t)config.threads;
+	uint64_t budget = config.cache_bytes / 4 / next_bytes;
 	most = most < least ? least : most;
 	return most < budget ? most : budget;
 }
@@ -212,18 +255,18 @@ static struct run *find_run(struct run runs[NRUNS], uint32_t place)
 }
 
 /* Goes on with, or begins, a run in one of the orders; to_member NULL: places are members. Whether it is a run. */
-static bool run_on(struct dir *dir, unsigned order, uint32_t place, const uint32_t *to_member, uint64_t decoded_bytes)
+static bool run_on(struct dir *dir, unsigned order, uint32_t place, const uint32_t *to_member, const struct next *next)
 {
 	struct run *run = find_run(dir->runs[order], place);
 	run->used = ++all.clock;
 	if (run->length < LENGTH_OF_A_RUN)
 		return false;
-	uint64_t most = most_ahead(decoded_bytes),
+	uint64_t most = most_ahead(next->bytes),
 		 wanted = (uint64_t)config.threads << (run->length < 20 ? run->length - LENGTH_OF_A_RUN : 20);
 	uint64_t end = place + 1 + (wanted < most ? wanted : most);
 	end = end < dir->members->count ? end : dir->members->count;
 	for (run->started = run->started > place + 1 ? run->started : place + 1; run->started < end; run->started++)
-		start_decoding(dir->members, to_member ? to_member[run->started] : run->started, run);
+		start_decoding(dir->members, to_member ? to_member[run->started] : run->started, run, next->below);
 	return true;
 }
 
@@ -257,27 +300,28 @@ static void drop_listing(struct dir *dir)
 	dir->state = DIR_SEEN;
 }
 
-static void note_listed(struct dir *dir, const char *name, uint64_t decoded_bytes)
+static void note_listed(struct dir *dir, const char *name, const struct next *next)
 {
 	uint32_t member;
 	if (!find_member(dir->members, name, &member)) {
 		drop_listing(dir);
 		return;
 	}
-	if (!run_on(dir, 0, member, NULL, decoded_bytes))
-		run_on(dir, 1, dir->listed_at[member], dir->by_listing, decoded_bytes);
+	if (!run_on(dir, 0, member, NULL, next))
+		run_on(dir, 1, dir->listed_at[member], dir->by_listing, next);
 }
 
-void ahead_note(struct node *image, uint64_t decoded_bytes)
+void ahead_note(struct node *image, uint64_t next_bytes, const char *below)
 {
-	if (!image->parent || decoded_bytes == 0 || decoded_bytes > config.cache_bytes / 4)
+	const struct next next = {next_bytes, below};
+	if (!image->parent || next_bytes == 0 || next_bytes > config.cache_bytes / 4)
 		return;
 	pthread_mutex_lock(&all.lock);
 	struct dir *dir = find_dir(image->parent);
 	if (dir) {
 		dir->used = ++all.clock;
 		if (dir->state == DIR_LISTED) {
-			note_listed(dir, image->name, decoded_bytes);
+			note_listed(dir, image->name, &next);
 		} else if (dir->state == DIR_SEEN) {
 			if (dir->last_seen && dir->last_seen != image->ino)
 				start_listing(dir);

@@ -10,9 +10,14 @@
 
 #include "node.h"
 
-/* Most of an array of that image, a NODE_IMAGE that decodes to so many bytes, was read by somebody. */
-void ahead_note(struct node *image, uint64_t decoded_bytes);
+/* make_whole(path): see tree_make_whole. Before any other call. */
+void ahead_start(void (*make_whole)(const char *path));
 
+/* Most of an array of that image, a NODE_IMAGE, was read by somebody; the next will take so many bytes. below: it was made whole at
+ * open, and so should the next ones be, of this path below their images; else NULL. */
+void ahead_note(struct node *image, uint64_t next_bytes, const char *below);
+
+void ahead_end(void);  /* nobody reads any more: what waits in the pool does nothing */
 void ahead_stop(void); /* forgets all; no task may be under way */
 
 #endif

@@ -202,6 +202,32 @@ void cache_group_drop(struct cache_group *group)
 	pthread_mutex_unlock(&cache.lock);
 }
 
+bool cache_has_all(const struct cache_group *group, struct chunk_key first, uint32_t cx1, uint32_t cy1)
+{
+	bool all = true;
+	pthread_mutex_lock(&cache.lock);
+	for (struct chunk_key key = first; key.cy <= cy1 && all; key.cy++)
+		for (key.cx = first.cx; key.cx <= cx1 && all; key.cx++) {
+			const struct chunk *chunk = table_find(group, key);
+			all = chunk && chunk->state == CACHE_READY;
+		}
+	pthread_mutex_unlock(&cache.lock);
+	return all;
+}
+
+void cache_group_shrink(struct cache_group *group)
+{
+	pthread_mutex_lock(&cache.lock);
+	for (struct chunk *chunk = group->chunks, *next; chunk; chunk = next) {
+		next = chunk->group_next;
+		if (chunk->state != CACHE_READY || chunk->pins)
+			continue;
+		list_remove(chunk);
+		chunk_free(chunk);
+	}
+	pthread_mutex_unlock(&cache.lock);
+}
+
 /* ---- chunks ---- */
 
 static int copy_failure(const struct chunk *chunk, struct err *err)
@@ -320,15 +346,20 @@ void cache_reserve(int64_t change_bytes)
 	pthread_mutex_unlock(&cache.lock);
 }
 
+/* The memory is asked for without the lock, as the system may have to be asked for pages. None of it is touched before what it
+ * takes the place of has gone. */
 void *cache_alloc(size_t len_bytes)
 {
 	size_t charged_bytes;
-	pthread_mutex_lock(&cache.lock);
-	shrink(len_bytes);
 	void *data = memory_alloc(len_bytes, &charged_bytes);
+	pthread_mutex_lock(&cache.lock);
+	if (!data) {
+		shrink(len_bytes);
+		data = memory_alloc(len_bytes, &charged_bytes);
+	}
 	if (data) {
+		shrink(charged_bytes);
 		charge(charged_bytes);
-		shrink(0);
 	}
 	pthread_mutex_unlock(&cache.lock);
 	return data;

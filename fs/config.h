@@ -14,6 +14,7 @@ struct config {
 	unsigned threads; /* decode threads */
 	enum verify verify;
 	bool immutable, follow_symlinks;
+	bool passthrough;       /* the kernel may read whole arrays by itself */
 	bool shared;            /* allow_other or allow_root: sources' own read permissions are kept */
 	const char *encoding;   /* iconv name, NULL: CP437 */
 	unsigned readahead_kib; /* 0: the kernel's default */

@@ -5,9 +5,54 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "../codecs/helpers.h"
 #include "status.h"
 
-enum { MAX_BATCH = 16, BATCH_BYTES = 128 << 10 };
+enum {
+	MAX_BATCH = 16,
+	BATCH_BYTES = 128 << 10,
+	EARLY_BYTES = 4 << 20, /* about what is decoded while 50 MB are checked */
+};
+
+/* ---- helpers ---- */
+
+struct help_task {
+	struct pool_task task;
+	void (*run)(void *context);
+	void *context;
+};
+
+static void help_run(struct pool_task *task)
+{
+	struct help_task *help = (struct help_task *)task;
+	help->run(help->context);
+	free(help);
+}
+
+static bool start_helper(void (*run)(void *context), void *context)
+{
+	struct help_task *help = malloc(sizeof *help);
+	if (!help)
+		return false;
+	*help = (struct help_task){{.run = help_run}, run, context};
+	if (pool_submit_if_idle(&help->task))
+		return true;
+	free(help);
+	return false;
+}
+
+static bool helpers_wanted(void)
+{
+	return pool_is_contended();
+}
+
+void fill_lend_helpers(void)
+{
+	static const struct codec_helpers helpers = {start_helper, helpers_wanted};
+	codec_lend_helpers(&helpers);
+}
+
+/* ---- chunks ---- */
 
 static const struct codec_part *part_of(const struct image *image, uint32_t part)
 {
@@ -44,11 +89,21 @@ static void *decode_chunk(struct image *image, struct codec_cursor **cursor, str
 	return NULL;
 }
 
+/* What the check finds is told first, and by its words. */
+static void wait_for_check(struct image *image)
+{
+	pthread_mutex_lock(&image->lock);
+	while (image->early)
+		pthread_cond_wait(&image->checked, &image->lock);
+	pthread_mutex_unlock(&image->lock);
+}
+
 static void chunk_settle(struct image *image, struct chunk *chunk, void *data, size_t len_bytes, const struct err *err)
 {
 	if (data) {
 		cache_finish(chunk, data, len_bytes);
 	} else {
+		wait_for_check(image);
 		if (image_chunk_is_missing(image, cache_key(chunk)))
 			image_lacks_chunk(image, err, "decode");
 		else
@@ -366,4 +421,15 @@ void fill_start(struct image *image, struct chunk_key key, struct fill_batch **b
 		submit(image, chunk, batch);
 	else if (state != CACHE_FAILED)
 		cache_unpin(chunk);
+}
+
+void fill_start_early(struct image *image, const struct image_area *area)
+{
+	struct chunk_key key = {area->part, area->level, area->chunks.cx0, area->chunks.cy0};
+	struct fill_batch *batch = NULL;
+	for (uint64_t len_bytes = 0; key.cy <= area->chunks.cy1 && len_bytes < EARLY_BYTES; key.cy++) {
+		len_bytes += chunk_len_bytes(image, key);
+		fill_start(image, key, &batch);
+	}
+	fill_start_end(&batch);
 }

@@ -44,6 +44,7 @@ struct image {
 	pthread_mutex_t lock;
 	pthread_cond_t checked;
 	enum check_state check_state;
+	bool early; /* the check runs, and some chunks are decoded beside it: their damage is told after what the check finds */
 	struct err damage;             /* fails every open */
 	struct err chunk_damage;       /* the last chunk found missing: fails who needs it */
 	struct image_area decoded;     /* of a small image, the last that was decoded at open: not again */
@@ -63,6 +64,7 @@ struct image {
 	struct err fill_err; /* the decoder fails at row fill_err_row of the cursor's part and level */
 	uint32_t fill_err_part, fill_err_level, fill_err_row;
 	struct cache_group chunks;
+	struct backing_group backings;
 };
 
 struct fill_batch;
@@ -82,6 +84,12 @@ int image_decode_area(struct image *image, const struct image_area *area, struct
 /* The part of image_use that depends on area. */
 int image_check_area(struct image *image, const struct image_area *area, void (*meanwhile)(void *context), void *context,
 		     struct err *err);
+
+/* Threads of the pool without work help decoders; before the first decode. */
+void fill_lend_helpers(void);
+
+/* Starts decoding the first rows of an area, of a forward format that is being checked. */
+void fill_start_early(struct image *image, const struct image_area *area);
 
 /* The chunk, pinned, ready or being decoded: wait for it with cache_wait. An error of an earlier decode otherwise. */
 int fill_begin(struct image *image, struct chunk_key key, struct chunk **ret_chunk, struct err *err);

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "image.h"
+#include "patience.h"
 #include "stack.h"
 #include "target.h"
 
@@ -33,7 +34,9 @@ struct handle {
 	struct image_area area;       /* ARRAY: what reads of it can need */
 	struct image_pattern pattern; /* ARRAY */
 	struct node *node;          /* ARRAY that shows samples of a file's main image: its NODE_IMAGE, one reference; else NULL */
+	char *below;                /* ARRAY with a backing file and a node: its path below that, or NULL */
 	atomic_ullong served_bytes; /* ARRAY */
+	struct backing *backing;    /* ARRAY: all of it, where it was made at once; one reference; else NULL */
 	bool stored_early;          /* ARRAY: all but its last page was given to handle_pages, and only who reads that is seen */
 	struct stack_reader *stack; /* STACK */
 	struct stack_range range;   /* STACK */
@@ -44,16 +47,19 @@ struct handle {
 	void *sink_context;         /* SINK */
 };
 
-/* Where an array's bytes can be put ahead of any read. 0, or a negative errno: no more of them are wanted. */
+/* Where an array's bytes can be put ahead of any read: into a backing file, to be found under backing_key (0: none is wanted), else
+ * into the kernel's pages: store (may be NULL) gives 0, or a negative errno: no more of them are wanted. patience: of who waits for
+ * the open. */
 struct handle_pages {
 	int (*store)(void *context, uint64_t offset, const void *data, size_t len_bytes);
 	void *context;
+	uint64_t backing_key;
+	const struct patience *patience;
 };
 
 /* Each makes an open handle or fails with words; what is given is taken over in both cases,
  * but for node: what the array is made from, it gets a reference of its own.
- * pages (may be NULL): where opening has to decode the whole image, the array is made and put there meanwhile, and the
- * processors that the decode leaves idle do what the reads would do after it. */
+ * pages (may be NULL): where it pays (handle_whole.h) all of the array is made and put there. */
 int handle_open_array(struct target *target, struct view *view, struct node *node, const struct handle_pages *pages,
 		      struct handle **ret_handle, struct err *err);
 int handle_open_stack(struct stack *stack, const struct stack_range *range, struct handle **ret_handle,

@@ -15,7 +15,7 @@
 #include "pace.h"
 #include "status.h"
 
-enum { NBUCKETS = 1 << 14, SMALL_BYTES = 256 << 10 };
+enum { NBUCKETS = 1 << 14, MAX_LOOKED_AT = 4096, FEW_CHUNKS = 8, SMALL_BYTES = 256 << 10 };
 
 static struct {
 	pthread_mutex_t lock;
@@ -29,6 +29,7 @@ static struct {
 
 int image_start(void)
 {
+	fill_lend_helpers();
 	table.buckets = calloc(NBUCKETS, sizeof *table.buckets);
 	return table.buckets ? 0 : -ENOMEM;
 }
@@ -70,6 +71,7 @@ static void idle_add(struct image *image)
 static void image_free(struct image *image)
 {
 	cache_group_drop(&image->chunks);
+	backing_group_drop(&image->backings);
 	fill_free_cursor(image);
 	pictures_free(&image->pictures);
 	codec_close(image->codec_image);
@@ -176,6 +178,15 @@ static struct image *image_new(const struct image_spec *spec)
 	return image;
 }
 
+static uint64_t header_bytes(const struct image *image)
+{
+	uint64_t n = sizeof *image + strlen(image->path);
+	if (!image->codec_image)
+		return n;
+	n += image->codec_image->arena.used_bytes + 2048;
+	return n + (image->archive ? archive_copied_bytes(image->archive, image->entry) : 0);
+}
+
 static void image_open(struct image *image, const struct image_spec *spec)
 {
 	struct err err = ERR_NONE;
@@ -183,8 +194,7 @@ static void image_open(struct image *image, const struct image_spec *spec)
 		status_report(image->path, err.code, "header", err.text);
 	pthread_mutex_lock(&table.lock);
 	image->header_err = err;
-	image->header_bytes =
-		sizeof *image + strlen(image->path) + (image->codec_image ? image->codec_image->arena.used_bytes + 2048 : 0);
+	image->header_bytes = header_bytes(image);
 	image->opening = false;
 	pthread_cond_broadcast(&table.opened);
 	pthread_mutex_unlock(&table.lock);
@@ -308,20 +318,31 @@ void image_damaged(struct image *image, const struct err *err, const char *stage
 		status_report(image->path, err->code, stage, err->text);
 }
 
+static uint64_t count_chunks(const struct view_chunks *chunks)
+{
+	return (uint64_t)(chunks->cx1 - chunks->cx0 + 1) * (chunks->cy1 - chunks->cy0 + 1);
+}
+
+static int decode_chunk_of(struct image_reader *reader, uint32_t cx, uint32_t cy, struct err *err)
+{
+	const void *samples;
+	int rc = reader->source.pin(reader, cx, cy, &samples, err);
+	if (rc == 0)
+		reader->source.unpin(reader, cx, cy);
+	return rc;
+}
+
 int image_decode_area(struct image *image, const struct image_area *area, struct err *err)
 {
 	const struct view_chunks *chunks = &area->chunks;
 	struct image_reader reader;
 	image_reader_init(&reader, image, area->part, area->level);
 	reader.source.want(&reader, chunks->cx0, chunks->cy0, chunks->cx1, chunks->cy1);
-	int rc = 0;
+	/* of a few chunks the last is waited for first: the others are decoded by then, and each wait is a wake-up */
+	int rc = count_chunks(chunks) <= FEW_CHUNKS ? decode_chunk_of(&reader, chunks->cx1, chunks->cy1, err) : 0;
 	for (uint32_t cy = chunks->cy0; cy <= chunks->cy1 && rc == 0; cy++)
-		for (uint32_t cx = chunks->cx0; cx <= chunks->cx1 && rc == 0; cx++) {
-			const void *samples;
-			rc = reader.source.pin(&reader, cx, cy, &samples, err);
-			if (rc == 0)
-				reader.source.unpin(&reader, cx, cy);
-		}
+		for (uint32_t cx = chunks->cx0; cx <= chunks->cx1 && rc == 0; cx++)
+			rc = decode_chunk_of(&reader, cx, cy, err);
 	image_reader_end(&reader);
 	return rc;
 }
@@ -373,12 +394,40 @@ bool image_is_small(const struct image *image)
 	return true;
 }
 
+bool image_opens_whole(const struct image *image)
+{
+	const struct codec *codec = image_codec(image);
+	return config.verify == VERIFY_FULL ||
+	       (config.verify == VERIFY_OPEN && (!codec->check || (!codec->check_chunks && image_is_small(image))));
+}
+
+bool image_is_decoded(struct image *image, const struct image_area *area)
+{
+	const struct view_chunks *chunks = &area->chunks;
+	struct chunk_key first = {area->part, area->level, chunks->cx0, chunks->cy0};
+	return area->any && count_chunks(chunks) <= MAX_LOOKED_AT && cache_has_all(&image->chunks, first, chunks->cx1, chunks->cy1);
+}
+
+struct backing_group *image_backings(struct image *image)
+{
+	return &image->backings;
+}
+
 /* Who is first to open the image, and so has it alone. */
 struct opening {
 	const struct image_area *area;
 	void (*meanwhile)(void *context);
 	void *context;
 };
+
+/* Not of what is read out of an archive, which is inflated forwards for the check too; and not by a worker, which would decode
+ * itself first, and where that fails wait for its own check. */
+static bool starts_early(const struct image *image, const struct image_area *area)
+{
+	return area && area->any && area->expected && !pool_is_worker() && config.verify == VERIFY_OPEN && !image->archive &&
+	       !image_opens_whole(image) && image_codec(image)->check &&
+	       image_header(image)->parts[area->part].access == CODEC_ACCESS_FORWARD;
+}
 
 static int run_checks(struct image *image, const struct opening *opening, struct err *err)
 {
@@ -390,13 +439,13 @@ static int run_checks(struct image *image, const struct opening *opening, struct
 	else if (rc == 0 && codec->check)
 		rc = codec->check(image->codec_image, err);
 	status_set_checking(before);
-	bool small = image_is_small(image), all = config.verify == VERIFY_FULL || !codec->check || (small && !codec->check_chunks);
+	bool all = image_opens_whole(image);
 	if (rc == 0 && opening->meanwhile && all)
 		opening->meanwhile(opening->context);
 	if (rc == 0 && all)
 		return image_decode_all(image, err);
 	struct err again = ERR_NONE; /* no damage of all: it is found again by image_use */
-	if (rc == 0 && opening->meanwhile && small && codec->check_chunks)
+	if (rc == 0 && opening->meanwhile && codec->check_chunks && image_is_small(image))
 		image_check_area(image, opening->area, opening->meanwhile, opening->context, &again);
 	return rc;
 }
@@ -407,13 +456,16 @@ static int image_check(struct image *image, const struct opening *opening, struc
 	pthread_mutex_lock(&image->lock);
 	while (image->check_state == CHECK_RUNNING)
 		pthread_cond_wait(&image->checked, &image->lock);
-	bool mine = image->check_state == CHECK_NEEDED;
+	bool mine = image->check_state == CHECK_NEEDED, mine_early = mine && starts_early(image, opening->area);
 	if (mine)
 		image->check_state = CHECK_RUNNING;
+	image->early |= mine_early;
 	pthread_mutex_unlock(&image->lock);
 	if (!mine)
 		return 0;
 	struct err found = ERR_NONE;
+	if (mine_early)
+		fill_start_early(image, opening->area);
 	int rc = run_checks(image, opening, &found);
 	if (rc) {
 		err_set(&found, rc, "the check failed");
@@ -421,6 +473,7 @@ static int image_check(struct image *image, const struct opening *opening, struc
 	}
 	pthread_mutex_lock(&image->lock);
 	image->check_state = err_is_passing(&found) ? CHECK_NEEDED : CHECK_DONE;
+	image->early = false;
 	pthread_cond_broadcast(&image->checked);
 	pthread_mutex_unlock(&image->lock);
 	return rc ? err_copy(err, &found) : 0;
@@ -461,4 +514,11 @@ void image_unuse(struct image *image)
 	if (last)
 		fill_park_cursor(image);
 	pthread_mutex_unlock(&image->lock);
+}
+
+void image_kept_as(struct image *image, uint32_t part, uint32_t level, uint64_t len_bytes)
+{
+	const struct codec_header *header = image_header(image);
+	if (header->nparts == 1 && header->parts[0].nlevels == 1 && len_bytes == image_level_bytes(image, part, level))
+		cache_group_shrink(&image->chunks);
 }

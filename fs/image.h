@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backing.h"
 #include "cache.h"
 #include "file.h"
 #include "picture.h"
@@ -47,7 +48,8 @@ int image_spec_bytes(const struct image_spec *spec, struct bytes **ret_bytes, st
 /* The chunks of a (part, level) that a user of the image can ask for. */
 struct image_area {
 	uint32_t part, level;
-	bool any; /* false: none at all */
+	bool any;      /* false: none at all */
+	bool expected; /* all of it will be read, as far as one can tell */
 	struct view_chunks chunks;
 };
 struct image_area image_area_of_view(const struct picture *picture, const struct view *view);
@@ -59,10 +61,23 @@ struct image_area image_area_of_level(const struct image *image, uint32_t part, 
  *   decoding finds later, fails every open.
  * - where the codec can check chunks alone, each time those of area (NULL: none): a missing chunk fails only who needs it, and
  *   nothing of it is remembered but the words. A small image is not decoded whole then, but its area.
+ * Where all of area is expected to be read, its decode begins beside the check of all of the image.
  * Where the first to open decodes the image or area here, meanwhile(context) (may be NULL) is called on this thread when all
  * else was right: it can be read already, each read waits for the decode, and everyone else waits for the end of the checks. */
 int image_use(struct image *image, const struct image_area *area, void (*meanwhile)(void *context), void *context, struct err *err);
 void image_unuse(struct image *image);
+/* Somebody keeps len_bytes of values that were made from this level. Where that is all there is of the image, in the same number
+ * of bytes, its samples are dropped: who asks for another form of it decodes it again. */
+void image_kept_as(struct image *image, uint32_t part, uint32_t level, uint64_t len_bytes);
+
+/* Whether the first image_use decodes all of it. */
+bool image_opens_whole(const struct image *image);
+
+/* Whether all of area (of few enough chunks to look) is decoded and cached. */
+bool image_is_decoded(struct image *image, const struct image_area *area);
+
+/* Arrays of it that were made whole; they end with the image. */
+struct backing_group *image_backings(struct image *image);
 
 /* It is decoded because .pixfs/prefetch was told so; the first image_use by a reader is told to pace.h. */
 void image_set_prefetched(struct image *image, uint32_t number);

@@ -6,7 +6,10 @@
 
 #include "config.h"
 #include "fill.h"
+#include "share.h"
 #include "status.h"
+
+enum { CHECKED_CHUNKS = 512 };
 
 struct image_area image_area_of_view(const struct picture *picture, const struct view *view)
 {
@@ -18,7 +21,7 @@ struct image_area image_area_of_view(const struct picture *picture, const struct
 struct image_area image_area_of_level(const struct image *image, uint32_t part, uint32_t level)
 {
 	const struct codec_level *l = &image_header(image)->parts[part].levels[level];
-	return (struct image_area){part, level, true, {0, 0, l->nchunks_x - 1, l->nchunks_y - 1}};
+	return (struct image_area){.part = part, .level = level, .any = true, .chunks = {0, 0, l->nchunks_x - 1, l->nchunks_y - 1}};
 }
 
 /* ---- what is wrong ---- */
@@ -61,14 +64,34 @@ bool image_chunk_is_missing(struct image *image, struct chunk_key key)
 
 /* ---- at open ---- */
 
+struct check {
+	struct image *image;
+	const struct image_area *area;
+	uint32_t block_rows;
+};
+
+/* Some rows of the area's chunks. */
+static int check_block(void *context, uint32_t block, struct err *err)
+{
+	const struct check *check = context;
+	const struct view_chunks *chunks = &check->area->chunks;
+	uint32_t first = chunks->cy0 + block * check->block_rows, left = chunks->cy1 - first;
+	int before = status_set_checking(1);
+	int rc = image_codec(check->image)
+			 ->check_chunks(check->image->codec_image, check->area->part, check->area->level, chunks->cx0, first,
+					chunks->cx1, left < check->block_rows ? chunks->cy1 : first + check->block_rows - 1, err);
+	status_set_checking(before);
+	return rc;
+}
+
+/* By several threads, but for what is read out of an archive: that is inflated forwards. */
 static int check_chunks(struct image *image, const struct image_area *area, struct err *err)
 {
 	const struct view_chunks *chunks = &area->chunks;
-	int before = status_set_checking(1);
-	int rc = image_codec(image)->check_chunks(image->codec_image, area->part, area->level, chunks->cx0, chunks->cy0,
-						  chunks->cx1, chunks->cy1, err);
-	status_set_checking(before);
-	return rc;
+	uint32_t rows = chunks->cy1 - chunks->cy0 + 1, columns = chunks->cx1 - chunks->cx0 + 1;
+	uint32_t block_rows = image->archive ? rows : columns < CHECKED_CHUNKS ? CHECKED_CHUNKS / columns : 1;
+	struct check check = {image, area, block_rows};
+	return share_blocks((rows - 1) / block_rows + 1, check_block, &check, err);
 }
 
 /* Whether area was decoded by the last open that decoded one. */

@@ -31,6 +31,7 @@ static const char help[] =
 	"  -o max_pixels=N    largest image (default 2^30)\n"
 	"  -o max_entry=N     most bytes out of one archive entry (default 8G)\n"
 	"  -o follow_symlinks follow symlinks that lead out of SOURCE too\n"
+	"  -o nopassthrough   never let the kernel read whole arrays by itself (it does for root, from Linux 6.9)\n"
 	"  -o encoding=NAME   of archive entry names that are not UTF-8 (default CP437)\n"
 	"  -o readahead=KB    the kernel's read-ahead on this mount (needs root)\n"
 	"  -o log=FILE        write the log there\n"
@@ -41,7 +42,7 @@ static const char help[] =
 struct options {
 	struct mount_options mount;
 	char *cache_size, *threads, *verify, *max_pixels, *max_entry, *encoding, *readahead, *log, *fsname;
-	int immutable, follow_symlinks, shared;
+	int immutable, follow_symlinks, nopassthrough, shared;
 	const char *operands[3];
 	int noperands;
 };
@@ -72,6 +73,7 @@ static const struct fuse_opt option_table[] = {
 	TEXT(fsname),
 	FLAG(immutable),
 	FLAG(follow_symlinks),
+	FLAG(nopassthrough),
 	KEY("-f", KEY_FOREGROUND),
 	KEY("-d", KEY_DEBUG),
 	KEY("debug", KEY_DEBUG),
@@ -183,6 +185,7 @@ static bool take_config(const struct options *options)
 	config.timeout_s = 1;
 	config.immutable = options->immutable;
 	config.follow_symlinks = options->follow_symlinks;
+	config.passthrough = !options->nopassthrough;
 	config.shared = options->shared;
 	if (!take_size("cache_size", options->cache_size, &config.cache_bytes) ||
 	    !take_size("threads", options->threads, &threads) ||

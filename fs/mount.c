@@ -26,10 +26,14 @@
 #include "ops.h"
 #include "ahead.h"
 #include "archives.h"
+#include "backing.h"
+#include "opened.h"
+#include "passthrough.h"
 #include "pool.h"
 #include "prefetch.h"
 #include "stack.h"
 #include "status.h"
+#include "tree.h"
 #include "walk.h"
 
 enum { MAX_FUSE_THREADS = 512, IDLE_FUSE_THREADS = 16 };
@@ -84,11 +88,13 @@ int mount_start_engine(void)
 	rc = rc ? rc : image_start();
 	rc = rc ? rc : node_start();
 	prefetch_start();
+	ahead_start(tree_make_whole);
 	return rc ? rc : pool_start(config.threads);
 }
 
 void mount_stop_engine(void)
 {
+	ahead_end();
 	prefetch_clear(); /* what is queued has no readers any more */
 	pool_stop();
 	ahead_stop();
@@ -96,6 +102,7 @@ void mount_stop_engine(void)
 	node_stop();
 	image_stop();
 	archives_sweep();
+	backing_stop();
 	cache_stop();
 	walk_stop();
 }
@@ -300,6 +307,8 @@ static int serve(struct fuse_session *session)
 	int rc = pthread_create(&signals, NULL, signal_main, session);
 	if (rc == 0) {
 		rc = fuse_session_loop_mt(session, loop);
+		if (rc == -ECONNABORTED)
+			rc = 0; /* the mount ended while one of its last requests was being read: as ENODEV, which libfuse knows */
 		pthread_kill(signals, SIGUSR1);
 		pthread_join(signals, NULL);
 	}
@@ -337,6 +346,8 @@ static enum exit_code run_session(struct fuse_session *session, const struct mou
 	status_set_log(write_log);
 	ops_set_ready(answer);
 	ops_set_session(session);
+	if (config.passthrough && (rc = passthrough_start(session, config.cache_bytes / 2)))
+		write_log(0, "the kernel can't read arrays by itself (passthrough): it asks for every piece");
 	rc = serve(session);
 	return rc < 0 ? EXIT_DAMAGED : EXIT_OK;
 }
@@ -362,8 +373,9 @@ enum exit_code mount_run(const struct mount_options *options)
 	}
 	code = run_session(session, options);
 	fuse_session_unmount(session);
+	passthrough_stop();
 	fuse_session_destroy(session);
-	ops_close_all();
+	opened_close_all();
 	mount_stop_engine();
 	if (mounted.log_file)
 		fclose(mounted.log_file);

@@ -9,10 +9,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
 
 #include "archives.h"
 #include "config.h"
+#include "opened.h"
+#include "passthrough.h"
 #include "status.h"
 #include "tree.h"
 #include "walk.h"
@@ -60,6 +63,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->max_background = 128;
 	conn->congestion_threshold = 96;
 	conn->max_readahead = 1 << 20;
+	/* libfuse gives each thread a buffer of this size, and the kernel no larger reads: by itself it makes them of 256 KiB. */
+	conn->max_write = config.readahead_kib > 256 ? MAX_READ_BYTES : 256 << 10;
 	if (ready)
 		ready();
 }
@@ -184,60 +189,6 @@ static void op_statfs(fuse_req_t req, fuse_ino_t id)
 	fuse_reply_statfs(req, &st);
 }
 
-/* ---- what is open ---- */
-
-/* The kernel may end a session without the releases it owes (a lazy unmount does): what is open is kept in a list. */
-struct opened {
-	struct opened *next, **link;
-	struct handle *handle;   /* a file, or */
-	struct listing *listing; /* a directory */
-};
-
-static struct {
-	pthread_mutex_t lock;
-	struct opened *first;
-} all_opened = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static uint64_t opened_add(struct handle *handle, struct listing *listing)
-{
-	struct opened *opened = malloc(sizeof *opened);
-	if (!opened)
-		return 0;
-	opened->handle = handle;
-	opened->listing = listing;
-	pthread_mutex_lock(&all_opened.lock);
-	opened->next = all_opened.first;
-	opened->link = &all_opened.first;
-	if (opened->next)
-		opened->next->link = &opened->next;
-	all_opened.first = opened;
-	pthread_mutex_unlock(&all_opened.lock);
-	return (uint64_t)(uintptr_t)opened;
-}
-
-static struct opened *opened_of(const struct fuse_file_info *info)
-{
-	return (struct opened *)(uintptr_t)info->fh;
-}
-
-static void opened_close(struct opened *opened)
-{
-	pthread_mutex_lock(&all_opened.lock);
-	*opened->link = opened->next;
-	if (opened->next)
-		opened->next->link = opened->link;
-	pthread_mutex_unlock(&all_opened.lock);
-	handle_close(opened->handle);
-	tree_list_close(opened->listing);
-	free(opened);
-}
-
-void ops_close_all(void)
-{
-	while (all_opened.first)
-		opened_close(all_opened.first);
-}
-
 /* ---- files ---- */
 
 /* Puts bytes of a file into the kernel's pages. Only while its open is under way: reads hold the pages that they wait for,
@@ -249,13 +200,30 @@ static int store_pages(void *id, uint64_t offset, const void *data, size_t len_b
 	return fuse_lowlevel_notify_store(the_session, *(fuse_ino_t *)id, (off_t)offset, &bytes, 0);
 }
 
+static struct opened *opened_of(const struct fuse_file_info *info)
+{
+	return (struct opened *)(uintptr_t)info->fh;
+}
+
+static int reply_open(fuse_req_t req, struct opened *opened, struct fuse_file_info *info)
+{
+	const struct handle *handle = opened->handle;
+	info->fh = (uint64_t)(uintptr_t)opened;
+	if (opened->way == OPENED_BACKED)
+		return passthrough_reply_open(req, info->fh, handle->backing);
+	info->keep_cache = handle->keep_cache && !handle->changing;
+	info->direct_io = handle->changing;
+	info->noflush = 1;
+	return fuse_reply_open(req, info);
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 {
 	struct handle *handle;
 	struct err err = ERR_NONE;
 	struct place place = place_of(id);
 	struct patience patience = {was_interrupted, req};
-	const struct handle_pages pages = {store_pages, &id};
+	const struct handle_pages pages = {store_pages, &id, opened_may_be_backed(id) ? node_ino(place) : 0, &patience};
 	int rc = (info->flags & O_ACCMODE) == O_RDONLY   ? tree_open(place, &patience, &pages, &handle, &err)
 		 : (info->flags & O_ACCMODE) == O_WRONLY ? tree_open_sink(place, &handle, &err)
 							 : -EROFS;
@@ -265,26 +233,36 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 	}
 	if (info->flags & O_TRUNC)
 		tree_truncate(place);
-	info->fh = opened_add(handle, NULL);
-	if (!info->fh) {
-		handle_close(handle);
-		reply_err(req, -ENOMEM);
-		return;
-	}
-	info->keep_cache = handle->keep_cache && !handle->changing;
-	info->direct_io = handle->changing;
-	info->noflush = 1;
-	if (fuse_reply_open(req, info) == -ENOENT)
-		opened_close(opened_of(info)); /* interrupted: there will be no release */
+	struct opened *opened;
+	rc = opened_add_file(id, handle, &opened);
+	if (rc)
+		reply_err(req, rc);
+	else if (reply_open(req, opened, info) == -ENOENT)
+		opened_close(opened); /* interrupted: there will be no release */
 }
 
-/* Each FUSE thread keeps one buffer: fresh pages would cost more than what is done with them. */
+/* Each FUSE thread keeps one buffer: fresh pages would cost more than what is done with them. Not of malloc: hundreds of them
+ * would lie on pages that decoders filled before, and keep all of those resident, where most reads need 128 KiB. */
 static pthread_key_t buffer_key;
 static pthread_once_t buffer_once = PTHREAD_ONCE_INIT;
 
+static void free_buffer(void *buffer)
+{
+	munmap(buffer, MAX_READ_BYTES);
+}
+
 static void make_buffer_key(void)
 {
-	pthread_key_create(&buffer_key, free);
+	pthread_key_create(&buffer_key, free_buffer);
+}
+
+static char *map_buffer(void)
+{
+	void *buffer = mmap(NULL, MAX_READ_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (buffer == MAP_FAILED)
+		return NULL;
+	madvise(buffer, MAX_READ_BYTES, MADV_NOHUGEPAGE);
+	return buffer;
 }
 
 static char *read_buffer(size_t size)
@@ -294,9 +272,9 @@ static char *read_buffer(size_t size)
 	pthread_once(&buffer_once, make_buffer_key);
 	char *buffer = pthread_getspecific(buffer_key);
 	if (!buffer) {
-		buffer = malloc(MAX_READ_BYTES);
+		buffer = map_buffer();
 		if (buffer && pthread_setspecific(buffer_key, buffer)) {
-			free(buffer);
+			free_buffer(buffer);
 			buffer = NULL;
 		}
 	}
@@ -362,16 +340,17 @@ static void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *inf
 		reply_err(req, rc);
 		return;
 	}
-	info->fh = opened_add(NULL, listing);
-	if (!info->fh) {
-		tree_list_close(listing);
-		reply_err(req, -ENOMEM);
+	struct opened *opened;
+	rc = opened_add_listing(id, listing, &opened);
+	if (rc) {
+		reply_err(req, rc);
 		return;
 	}
+	info->fh = (uint64_t)(uintptr_t)opened;
 	info->cache_readdir = 1;
 	info->keep_cache = timeout_of(place) == FOR_EVER_S;
 	if (fuse_reply_open(req, info) == -ENOENT)
-		opened_close(opened_of(info));
+		opened_close(opened);
 }
 
 /* Adds one entry; 0 where it doesn't fit. With plus it carries attributes and counts as a look-up. */

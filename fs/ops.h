@@ -1,4 +1,4 @@
-/* ops.h - FUSE's requests. The only file besides mount.c that knows FUSE. */
+/* ops.h - FUSE's requests. Besides it only mount.c and passthrough.c know FUSE. */
 #ifndef PIXFS_OPS_H
 #define PIXFS_OPS_H
 
@@ -11,8 +11,5 @@ void ops_set_ready(void (*ready)(void));
 
 /* Whose requests they are. Set before the session runs. */
 void ops_set_session(struct fuse_session *session);
-
-/* Closes what the kernel left open; after the session, before what serves it ends. */
-void ops_close_all(void);
 
 #endif

@@ -157,23 +157,42 @@ void pool_stop(void)
 	pool.nthreads = 0;
 }
 
-void pool_submit(struct pool_task *task, enum pool_kind kind)
+/* Lock held. */
+static void enqueue(struct pool_task *task, enum pool_kind kind)
 {
 	struct queue *queue = &pool.queues[kind];
 	task->next = NULL;
-	task->submitted_ns = pool_now_ns();
-	pthread_mutex_lock(&pool.lock);
 	if (queue->head)
 		*queue->tail = task;
 	else
 		queue->head = task;
 	queue->tail = &task->next;
+}
+
+void pool_submit(struct pool_task *task, enum pool_kind kind)
+{
+	task->submitted_ns = pool_now_ns();
+	pthread_mutex_lock(&pool.lock);
+	enqueue(task, kind);
 	bool wake = pool.nidle > 0, watch = needs_watch();
 	pthread_mutex_unlock(&pool.lock);
 	if (wake)
 		pthread_cond_signal(&pool.work);
 	else if (watch)
 		pthread_cond_signal(&pool.late);
+}
+
+bool pool_submit_if_idle(struct pool_task *task)
+{
+	task->submitted_ns = pool_now_ns();
+	pthread_mutex_lock(&pool.lock);
+	bool idle = pool.nidle > 0 && !next_queue();
+	if (idle)
+		enqueue(task, POOL_DECODE);
+	pthread_mutex_unlock(&pool.lock);
+	if (idle)
+		pthread_cond_signal(&pool.work);
+	return idle;
 }
 
 int pool_is_contended(void)

@@ -11,6 +11,7 @@
 #ifndef PIXFS_POOL_H
 #define PIXFS_POOL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum pool_kind { POOL_DECODE, POOL_MEMBER, POOL_AHEAD, POOL_KINDS };
@@ -25,6 +26,8 @@ struct pool_task {
 int pool_start(unsigned nthreads); /* 0 or a negative errno */
 void pool_stop(void);              /* runs what is queued, then ends the threads */
 void pool_submit(struct pool_task *task, enum pool_kind kind);
+/* Submits a DECODE task where a thread has nothing to do; false: there is none, or other tasks come first. */
+bool pool_submit_if_idle(struct pool_task *task);
 int pool_is_contended(void); /* a task that somebody waits for has no thread: a long task should queue itself again */
 int pool_is_worker(void);    /* the caller is a thread of the pool: it may decode itself what it would wait for */
 

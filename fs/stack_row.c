@@ -32,6 +32,8 @@ static int read_member(struct stack *stack, struct image *image, uint64_t offset
 			rc = view_read(view, stack->row_header_bytes + offset, len_bytes, dst, &reader.source, err);
 		image_reader_end(&reader);
 		image_unuse(image);
+		if (reader.cold)
+			image_kept_as(image, picture.part_index, picture.level, stack->row_bytes);
 	}
 	view_free(view);
 	return rc;

@@ -11,7 +11,7 @@
 #include "rows.h"
 #include "walk.h"
 
-enum { BLOCK_BYTES = 128 << 10 };
+enum { BLOCK_BYTES = 128 << 10, LISTING_BYTES = 256 << 10, LISTED_BYTES = 192 };
 
 bool tree_is_folder(struct place place)
 {
@@ -288,6 +288,25 @@ static int stat_host(struct place place, struct stat *ret_stat, struct err *err)
 	return 0;
 }
 
+/* How much is best read at once. Programs (glibc's opendir) read a directory in pieces of this size, the kernel hands the size
+ * on (since 6.16) and asks for attributes along with the first piece alone: what it doesn't hold is looked up one by one. No more
+ * than a reply may hold (max_write in ops.c): about 1,400 names. */
+static uint32_t block_bytes(struct place place)
+{
+	struct archive *archive;
+	struct err err = ERR_NONE;
+	const struct node *node = place.node;
+	if (!place.row && node->kind == NODE_ARCHIVE)
+		return LISTING_BYTES; /* it may not be open yet, and isn't opened for this */
+	if (place.row || node->kind != NODE_DIR || !node->in_archive || walk_archive(node_archive(node), &archive, &err))
+		return BLOCK_BYTES;
+	uint64_t wanted = archive_child_count(archive, node->index) * LISTED_BYTES;
+	uint32_t bytes = BLOCK_BYTES;
+	while (bytes < wanted && bytes < LISTING_BYTES)
+		bytes *= 2;
+	return bytes;
+}
+
 static int stat_place(struct place place, struct stat *ret_stat, struct err *err)
 {
 	struct node *node = place.node;
@@ -318,7 +337,7 @@ static int stat_place(struct place place, struct stat *ret_stat, struct err *err
 		.st_uid = host->uid,
 		.st_gid = host->gid,
 		.st_size = (off_t)size,
-		.st_blksize = BLOCK_BYTES,
+		.st_blksize = block_bytes(place),
 		.st_blocks = (blkcnt_t)((size + 511) / 512),
 	};
 	ret_stat->st_mtim = (struct timespec){mtime_ns / 1000000000, mtime_ns % 1000000000};

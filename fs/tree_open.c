@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,6 +43,18 @@ static int open_bytes(struct node *node, struct handle **ret_handle, struct err 
 	return handle_open_bytes(bytes, ret_handle, err);
 }
 
+/* The path of an array below the directory of its file's image; NULL where it has none. To be freed. */
+static char *path_below(struct place place)
+{
+	char image[4096], path[4096];
+	node_path(target_file(place.node), image, sizeof image);
+	node_path(place.node, path, sizeof path);
+	size_t len = strlen(path), skipped = strlen(image);
+	if (place.row && len + 2 < sizeof path)
+		snprintf(path + len, sizeof path - len, "/%s", row_find(place.row)->name);
+	return strncmp(path, image, skipped) == 0 && path[skipped] == '/' ? strdup(path + skipped + 1) : NULL;
+}
+
 static int open_view(struct place place, const struct handle_pages *pages, struct handle **ret_handle, struct err *err)
 {
 	struct target target;
@@ -58,7 +71,10 @@ static int open_view(struct place place, const struct handle_pages *pages, struc
 		target_close(&target);
 		return err_set(err, -EOPNOTSUPP, "%s", unsupported);
 	}
-	return handle_open_array(&target, view, place.node, pages, ret_handle, err);
+	rc = handle_open_array(&target, view, place.node, pages, ret_handle, err);
+	if (rc == 0 && (*ret_handle)->backing && (*ret_handle)->node)
+		(*ret_handle)->below = path_below(place);
+	return rc;
 }
 
 static int open_text(struct place place, const struct row *row, struct handle **ret_handle, struct err *err)
@@ -103,7 +119,10 @@ static int open_host(struct node *node, struct handle **ret_handle, struct err *
 		return err_set(err, -ESTALE, "the file was replaced");
 	}
 	struct file_id now = file_id_of(&st);
-	bool unchanged = node_exchange_id(node, &now); /* since the last open: the pages that the kernel has are right */
+	bool settled = file_settles_in_ns(&now) == 0;
+	if (!settled)
+		now.ctime_ns = -1;                                /* what is read now may be half written: the next open drops it */
+	bool unchanged = node_exchange_id(node, &now) && settled; /* since the last open: the pages that the kernel has are right */
 	return handle_open_host(fd, config.immutable || unchanged, ret_handle, err);
 }
 
@@ -161,4 +180,17 @@ int tree_open(struct place place, const struct patience *patience, const struct 
 	if (row || node_is_view(node))
 		return open_view(place, pages, ret_handle, err);
 	return open_host(node, ret_handle, err);
+}
+
+void tree_make_whole(const char *path)
+{
+	struct place place;
+	struct handle *handle;
+	struct err ignored = ERR_NONE;
+	if (tree_resolve(path, &place, &ignored) != 0)
+		return;
+	const struct handle_pages pages = {.backing_key = node_ino(place)};
+	if (tree_open(place, NULL, &pages, &handle, &ignored) == 0)
+		handle_close(handle);
+	node_unref(place.node, 1);
 }

@@ -1,0 +1,182 @@
+/* backing_test.c - backing files: one maker, found afterwards, within the budget, gone with their group. Needs CAP_SYS_ADMIN. */
+#include "../../fs/backing.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "../../fs/cache.h"
+#include "../../fs/status.h"
+
+static int passed, failed;
+
+static void expect(const char *name, bool right)
+{
+	printf("%s %s\n", right ? "ok" : "FAIL", name);
+	passed += right;
+	failed += !right;
+}
+
+/* A kernel that numbers what it is given, and takes nothing where it should refuse. */
+static int known, last_id, refuse;
+
+static int add(int fd)
+{
+	char byte;
+	if (refuse || pread(fd, &byte, 1, 0) != 1)
+		return refuse ? refuse : -EIO;
+	known++;
+	return ++last_id;
+}
+
+static void remove_id(int id)
+{
+	known -= id > 0;
+}
+
+/* Makes one; NULL where there is no room. */
+static struct backing *make(struct backing_group *group, uint64_t key, uint64_t len_bytes)
+{
+	struct backing *backing = backing_begin(group, key, len_bytes, false);
+	if (backing && (backing_write(backing, len_bytes - 1, "x", 1) != 0 || backing_finish(backing) != 0))
+		return NULL;
+	return backing;
+}
+
+static bool finds(struct backing_group *group, uint64_t key)
+{
+	struct backing *backing = backing_find(group, key, NULL);
+	backing_unref(backing);
+	return backing != NULL;
+}
+
+static void test_life(void)
+{
+	struct backing_group group = {NULL}, other = {NULL};
+	expect("nothing is found in an empty group", !finds(&group, 7));
+	struct backing *one = make(&group, 7, 1000);
+	expect("one is made and the kernel knows it", one && known == 1 && backing_id(one) == last_id);
+	expect("it is found under its key in its group only", finds(&group, 7) && !finds(&group, 8) && !finds(&other, 7));
+	expect("no second one of that key is begun", !backing_begin(&group, 7, 1000, false));
+	expect("its bytes are counted", atomic_load(&status.backing_bytes) == 1000);
+	backing_unref(one);
+	expect("it stays when nobody refers to it", finds(&group, 7));
+	struct backing *given_up = backing_begin(&group, 9, 500, false);
+	backing_unref(given_up);
+	expect("one that is given up is gone", !finds(&group, 9) && atomic_load(&status.backing_bytes) == 1000);
+	refuse = -ENFILE;
+	struct backing *refused = backing_begin(&group, 9, 500, false);
+	expect("one that the kernel refuses is gone too", backing_finish(refused) == -ENFILE && !finds(&group, 9));
+	refuse = 0;
+	backing_group_drop(&group);
+	expect("with its group it goes", !finds(&group, 7) && known == 0 && atomic_load(&status.backing_bytes) == 0);
+}
+
+static void test_budget(void)
+{
+	struct backing_group group = {NULL};
+	struct backing *open = make(&group, 1, 40000);
+	backing_unref(make(&group, 2, 40000));
+	expect("what is larger than the budget is not begun", !backing_begin(&group, 3, 100001, false));
+	struct backing *third = make(&group, 3, 50000);
+	expect("room is made by what nobody has open", third && !finds(&group, 2) && finds(&group, 1));
+	expect("what is open stays, and then there is no room", !backing_begin(&group, 4, 20000, false) && finds(&group, 1));
+	backing_unref(open);
+	backing_unref(third);
+	backing_group_drop(&group);
+}
+
+/* A pass over more than fits, again and again: the longest unused would be the one that is needed next. */
+static void test_passes(void)
+{
+	struct backing_group group = {NULL};
+	int found[2] = {0, 0};
+	for (int pass = 0; pass < 2; pass++)
+		for (uint64_t key = 1; key <= 30; key++) {
+			struct backing *backing = backing_find(&group, key, NULL);
+			found[pass] += backing != NULL;
+			backing_unref(backing ? backing : make(&group, key, 10000));
+		}
+	expect("the first pass finds nothing", found[0] == 0);
+	expect("the second finds most of what can be kept", found[1] >= 6);
+	for (int i = 0; i < 40; i++)
+		backing_unref(finds(&group, 100) ? NULL : make(&group, 100, 10000));
+	expect("what is used again and again is kept", finds(&group, 100));
+	backing_group_drop(&group);
+}
+
+static struct backing_group shared;
+static atomic_int made, wrong;
+
+static void *reader(void *unused)
+{
+	(void)unused;
+	struct backing *backing = backing_find(&shared, 5, NULL);
+	if (!backing && (backing = backing_begin(&shared, 5, 3000, false))) {
+		atomic_fetch_add(&made, 1);
+		usleep(20000);
+		backing_write(backing, 0, "abc", 3);
+		backing_finish(backing);
+	} else if (!backing) {
+		backing = backing_find(&shared, 5, NULL);
+	}
+	atomic_fetch_add(&wrong, backing ? backing_id(backing) <= 0 : 1);
+	backing_unref(backing);
+	return NULL;
+}
+
+static bool gives_up(void *context)
+{
+	return ++*(int *)context > 2;
+}
+
+static void test_threads(void)
+{
+	pthread_t threads[8];
+	for (int i = 0; i < 8; i++)
+		pthread_create(&threads[i], NULL, reader, NULL);
+	for (int i = 0; i < 8; i++)
+		pthread_join(threads[i], NULL);
+	expect("of many at once one makes it and the others get it", atomic_load(&made) == 1 && atomic_load(&wrong) == 0);
+	int asked = 0;
+	struct patience patience = {gives_up, &asked};
+	struct backing *begun = backing_begin(&shared, 6, 10, false);
+	expect("who waits may give up", !backing_find(&shared, 6, &patience) && asked == 3);
+	backing_unref(begun);
+	backing_group_drop(&shared);
+}
+
+static void test_refusal(void)
+{
+	struct backing_group group = {NULL};
+	struct backing *kept = make(&group, 1, 10);
+	refuse = -EPERM;
+	expect("a kernel that says never isn't asked again",
+	       !make(&group, 2, 10) && !backing_is_on() && !backing_begin(&group, 2, 10, false));
+	expect("what it took before is found all the same", finds(&group, 1));
+	backing_unref(kept);
+	backing_group_drop(&group);
+}
+
+int main(void)
+{
+	static const struct backing_kernel kernel = {add, remove_id};
+	cache_start(1 << 20);
+	int rc = backing_start(100000, &kernel);
+	if (rc == -EPERM || rc == -ENOSYS) {
+		printf("no CAP_SYS_ADMIN, or no fsmount: not tested\n0 passed, 0 failed\n");
+		return 0;
+	}
+	expect("it starts", rc == 0);
+	test_life();
+	test_budget();
+	test_passes();
+	test_threads();
+	test_refusal();
+	backing_stop();
+	cache_stop();
+	printf("%d passed, %d failed\n", passed, failed);
+	return failed != 0;
+}
