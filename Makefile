@@ -65,9 +65,7 @@ test:
 	scripts/check plain
 check-long:
 	scripts/install-deps examples
-	scripts/check long
-	scripts/check asan
-	scripts/check tsan
+	scripts/check-long
 lint:
 	scripts/lint
 # against today's decoders, side by side; scripts/bench takes rows and options

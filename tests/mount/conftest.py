@@ -19,10 +19,11 @@ TEST_SECONDS = int(os.environ.get("PIXFS_TEST_SECONDS", "180"))
 @pytest.fixture(autouse=True)
 def limit_of_time(request, tmp_path):
     """A request to a daemon that hangs can't be interrupted, only killed: so a process outside kills the tests' daemons.
-    Afterwards nothing may stay mounted below the test's folder."""
+    Where that doesn't end the test it ends the run. Afterwards nothing may stay mounted below the test's folder."""
     seconds = getattr(request.function, "seconds", TEST_SECONDS)
     Mount.tell_running()
-    words = f"sleep {seconds}; echo 'over {seconds} seconds: {request.node.name}' >&2; kill -9 $(cat {pixmount.PIDS_FILE})"
+    words = f"""sleep {seconds}; echo 'over {seconds} seconds: {request.node.name}' >&2; kill -9 $(cat {pixmount.PIDS_FILE})
+        sleep 60; kill {os.getpid()}; sleep 30; kill -9 {os.getpid()}"""
     watchdog = subprocess.Popen(["sh", "-c", words], start_new_session=True, stdin=subprocess.DEVNULL)
     yield
     os.killpg(watchdog.pid, signal.SIGKILL)
@@ -73,6 +74,15 @@ def source(tmp_path):
     folder = tmp_path / "source"
     folder.mkdir()
     return folder
+
+
+def pytest_configure():
+    """A run that is ended from outside ends as by Ctrl-C: with its mounts. Processes forked from it end at once: Python's
+    own handling of a signal that comes just before a wait begins only when the wait ends, and a pool's workers wait forever."""
+    def interrupt(*_):
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, interrupt)
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 SUMMARY = []

@@ -207,3 +207,20 @@ def test_listing_a_folder_of_archives_opens_none(source, mounted):
     assert len(list(os.scandir(mount.path))) == 20
     after = mount.stats()
     assert after["bytes_read"] == before["bytes_read"] and after["opens"] == before["opens"]
+
+
+def test_a_directory_is_listed_with_its_attributes_in_one_piece(source, mounted):
+    """st_blksize is the room that a directory's listing with attributes takes, so that who stats all of it (find, ls -l) makes no
+    request for each name. Kernels before 6.16 ask in pieces of a page, whatever the program does."""
+    entries = [Entry(b"many/photograph_%05d.png" % i, b"") for i in range(1200)] + [Entry(b"few/%d.png" % i, b"") for i in range(20)]
+    (source / "a.zip").write_bytes(zip_of(*entries))
+    mount = mounted(source)
+    assert os.stat(mount.at("a.zip", "few")).st_blksize == 128 << 10
+    assert os.stat(mount.at("a.zip", "many")).st_blksize == 256 << 10
+    assert os.stat(mount.at("a.zip")).st_blksize == 256 << 10
+    before = mount.stats()
+    assert len(os.listdir(mount.at("a.zip", "many"))) == 1200
+    after = mount.stats()
+    assert after["opens"] == before["opens"] and after["bytes_read"] == before["bytes_read"]
+    if tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 16):
+        assert after["nodes"] - before["nodes"] >= 1200

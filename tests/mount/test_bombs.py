@@ -14,7 +14,7 @@ import make_png
 from case import pattern
 from make_exr import attribute, simple, text
 from make_zip import DEFLATE, Entry, local_header, central_header, zip_of
-from pixmount import SLOW, errno_of, read_range
+from pixmount import SLOW, errno_of, read_all, read_range
 
 LONG = bool(os.environ.get("PIXFS_LONG"))
 MIB = 1 << 20
@@ -288,3 +288,80 @@ def test_archives_that_ask_for_much(source, mounted, summary):
     assert not meter.wrong, "\n".join(meter.wrong)
 
 
+# ---- names that want to be the same ----
+
+def archive_of(names):
+    """An entry for each name, with data of its own: the number of the entry."""
+    out, central, at, count = [], [], 0, 0
+    for number, name in enumerate(names):
+        data, entry = b"%d" % number, Entry(name)
+        crc = zlib.crc32(data)
+        out += [local_header(entry, data, crc, len(data)), data]
+        central.append(central_header(entry, data, crc, len(data), at))
+        at, count = at + len(out[-2]) + len(data), count + 1
+    central = b"".join(central)
+    end64 = struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, 45, 45, 0, 0, count, count, len(central), at) + struct.pack("<IIQI", 0x07064B50, 0, at + len(central), 1)
+    return b"".join(out) + central + end64 + struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+
+
+ALIKE = [b"a.txt", b"../a.txt", b"/a.txt", b"..\\a.txt", b"./a.txt", b".././/a.txt", b"A.txt", b"a (1).txt", b"A (1).txt", b"a.TXT", b"a (1) (1).txt"]
+
+
+def cut_alike(count):
+    """Names of 255 bytes, each twice, that differ only where a number cuts them; and the numbered names are taken already."""
+    for number in range(count // 4):
+        yield b"x" * 246 + b"%09d" % number
+        yield b"x" * 246 + b"%09d" % number
+    for number in range(1, count // 2 + 1):
+        mark = b" (%d)" % number
+        yield b"x" * (255 - len(mark)) + mark
+
+
+MILLION = 1_000_000 if LONG else 200_000
+# count, names; what must lie where: name shown -> number of the entry
+COLLIDING = {
+    "one name": (MILLION, lambda count: (b"a.txt" for _ in range(count)), lambda count: {"a.txt": count - 1, "a (1).txt": 0, f"a ({count - 1}).txt": count - 2}),
+    "alike": (MILLION, lambda count: (ALIKE[n % len(ALIKE)] for n in range(count)), lambda count: {"a (2).txt": 0, "a (3).txt": 1, "A (2).txt": 6, "a (1).TXT": 9}),
+    "numbers": (100_000, lambda count: (b"a (%d).txt" % n if n else b"a.txt" for n in range(count)), lambda count: {"a.txt": 0, f"a ({count - 1}).txt": count - 1}),
+    "numbers twice": (200_000, lambda count: (b"a (%d).txt" % (n // 2) for n in range(count)), lambda count: {"a (5).txt": 11, "a (5) (1).txt": 10}),
+    "one name, its numbers taken": (200_000, lambda count: (b"a (%d).txt" % (n - count // 2) if n > count // 2 else b"a.txt" for n in range(count)), lambda count: {"a.txt": count // 2, "a (1).txt": count // 2 + 1}),
+    "cut alike": (200_000, cut_alike, lambda count: {"x" * 246 + "000000007": 15, "x" * 251 + " (1)": count // 2}),
+    "files and directories": (200_000, lambda count: (b"%d/f" % (n % 10) if n % 2 else b"%d" % (n % 10 + 1) for n in range(count)), lambda count: {"1 (1)": 0, "1/f": count - 9}),
+}
+
+
+@pytest.mark.parametrize("kind", COLLIDING)
+def test_names_that_collide(source, mounted, summary, kind):
+    """Each entry is there under a name of its own, after a time in proportion to their number."""
+    count, names, wanted = COLLIDING[kind]
+    count //= 10 if SLOW > 1 else 1
+    (source / "a.zip").write_bytes(archive_of(names(count)))
+    mount = mounted(source, f"cache_size={CACHE}M")
+    meter, top = Meter(mount), mount.at("a.zip")
+    index_mib = count * 400 // MIB if kind == "cut alike" else count * 110 // MIB  # 80 bytes for an entry, and its new name
+    listed = meter.measure("listing", lambda: os.listdir(top), seconds=1 + count / 500_000, more_mib=index_mib)
+    held = sum(len(os.listdir(os.path.join(top, name))) - 1 for name in listed if len(name) == 1) if kind == "files and directories" else 0
+    assert len(listed) + held == count == len(set(listed)) + held
+    some = listed[:: len(listed) // 2000 + 1]
+    meter.measure("stat", lambda: [os.stat(os.path.join(top, name)) for name in some], more_mib=index_mib + 1)
+    meter.measure("absent names", lambda: [os.path.exists(os.path.join(top, f"b ({n}).txt")) for n in range(2000)], more_mib=index_mib + 1)
+    files = [name for name in some if os.path.isfile(os.path.join(top, name))]
+    read = meter.measure("reading", lambda: {int(read_all(os.path.join(top, name))) for name in files}, more_mib=index_mib + 1)
+    assert len(read) == len(files) and max(read) < count, "each the data of another entry"
+    for name, number in wanted(count).items():
+        assert read_all(os.path.join(top, name)) == b"%d" % number, name
+    assert len(mount.errors()) <= 110, "told, but not a line for each"
+    summary(f"bombs names, {kind}: {count} entries, the slowest {meter.worst[1]} {meter.worst[0]:.2f} s, the largest {meter.worst_bytes[1]} {meter.worst_bytes[0] >> 20} MiB")
+    assert not meter.wrong, "\n".join(meter.wrong)
+
+
+def test_every_name_that_a_duplicate_could_get_is_taken(source, mounted):
+    """By one who knows how numbers are chosen: the archive opens all the same, and nothing of it is missing."""
+    taken = {*range(1, 40), *(2 << n for n in range(62)), *(2 + (n << 32) for n in range(300))}
+    names = [b"a.txt", *(b"a (%d).txt" % number for number in sorted(taken)), b"a.txt"]
+    (source / "a.zip").write_bytes(archive_of(names))
+    mount = mounted(source)
+    listed = os.listdir(mount.at("a.zip"))
+    assert len(listed) == len(names)
+    assert {int(mount.bytes("a.zip", name)) for name in listed} == set(range(len(names)))
+    assert mount.bytes("a.zip", "a.txt") == b"%d" % (len(names) - 1)

@@ -4,7 +4,9 @@ import errno
 import os
 import resource
 import shutil
+import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -169,6 +171,54 @@ def test_a_disk_that_does_not_answer_holds_up_nobody_else(source, mounted, faili
         reader.wait(20)
     assert read_all(mount.at("a.exr", "pixels.f32")) == made["a.exr"][1]
     assert not mount.errors()
+
+
+TOUCH = """
+import mmap, sys
+with open(sys.argv[1], "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+    mapped[:1]
+    print("mapped", flush=True)
+    sys.stdin.readline()
+    sys.stdout.buffer.write(mapped[int(sys.argv[2]) :])
+"""
+
+
+def test_what_is_mapped_while_the_disk_fails_or_hangs(source, mounted, failing_disk):
+    """SIGBUS is the only way to tell who touches a page; who waits can be killed or gets the bytes; the next one reads them."""
+    env, flag = failing_disk
+    width, height = 2000, 1000  # 24 MB, of which the end is neither decoded nor read ahead
+    part = simple(["R", "G", "B"], HALF, width=width, height=height, compression=ZIP, seed=2)
+    (source / "a.exr").write_bytes(make_exr.exr(part))
+    pixels = make_exr.stack(part.channels, ["R", "G", "B"]).tobytes()
+    path, at = mounted(source, env=env).at("a.exr", "pixels.f32"), len(pixels) - 9000
+
+    def mapping():
+        reader = subprocess.Popen([sys.executable, "-c", TOUCH, path, str(at)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert reader.stdout.readline() == b"mapped\n"
+        return reader
+
+    def go_on(reader):
+        reader.stdin.write(b"\n")
+        reader.stdin.flush()
+    failed, killed, waits, later = (mapping() for _ in range(4))
+    flag.write_text("")
+    go_on(failed)
+    assert failed.wait(20) == -signal.SIGBUS
+    flag.unlink()
+    hang = flag.with_name(flag.name + ".hang")
+    hang.write_text("")
+    for reader in (killed, waits):
+        go_on(reader)
+    time.sleep(0.3)
+    assert killed.poll() is None and waits.poll() is None, "they wait"
+    killed.kill()
+    hang.unlink()
+    killed.wait(20)
+    go_on(later)
+    for reader in (waits, later):
+        assert reader.communicate(timeout=20)[0] == pixels[at:] and reader.returncode == 0
+    for reader in (failed, killed):
+        reader.communicate()
 
 
 @pytest.mark.skipif(SLOW > 1, reason="a sanitizer needs address space of its own")

@@ -1,6 +1,7 @@
 """A source that changes under the mount: new content within the timeout, never a mix of two versions (section 8)."""
 import errno
 import os
+import threading
 import time
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 
 import make_exr
 import make_png
-from make_exr import HALF, ZIPS, Channel, Part
+from make_exr import HALF, NONE, ZIPS, Channel, Part
 from make_zip import DEFLATE, Entry, zip_of
-from pixmount import errno_of, read_all, wait_for
+from pixmount import SLOW, errno_of, read_all, read_range, wait_for
 
 TIMEOUT = 1.0  # seconds that names and attributes live in the kernel
 SIDE = 600     # large enough that the page cache does not hold all of it after one read
@@ -233,3 +234,55 @@ def test_a_source_of_one_file_that_changes_shows_the_new_one(tmp_path, mounted, 
     assert wait_for(is_new, TIMEOUT + 1)
     path.unlink()
     assert wait_for(lambda: errno_of(os.stat, mount.at(*inside, "pixels.f32")) is not None, TIMEOUT + 1)
+
+
+LARGE = 8192, 4096  # 64 MiB of half floats
+
+
+def large_exr(value):
+    width, height = LARGE
+    part = Part([Channel("Y", HALF, {(0, 0): np.full((height, width), value, np.uint16)})], (0, 0, width - 1, height - 1), compression=NONE)
+    return make_exr.exr(part), np.full(width, value, np.uint16).view(np.float16).astype("<f4").tobytes()
+
+
+LAST_ROW = f"views/crop=0:{LARGE[1] - 1}:{LARGE[0]}:1.f32"
+# file -> what wraps the image, and the array that its last row is seen in (None: the bytes themselves)
+IN_PLACE = {"a.exr": (lambda data: data, LAST_ROW), "a.zip": (lambda data: zip_of(Entry(b"a.exr", data)), "a.exr/" + LAST_ROW), "a.bin": (lambda data: data, None)}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_one_write_over_all_of_it_leaves_nothing_old(source, mounted, name):
+    """write() sets the times, then copies: whoever looks meanwhile finds old bytes under the new times, in a file of the same size."""
+    wrap, array = IN_PLACE[name]
+    versions = [(wrap(data), row if array else data[-4096:]) for data, row in (large_exr(0x3000), large_exr(0x3C00))]
+    path = source / name
+    path.write_bytes(versions[0][0])
+    mount = mounted(source)
+    shown = mount.at(name, *([array] if array else []))
+
+    def seen():
+        return read_all(shown) if array else read_range(shown, len(versions[0][0]) - 4096, 4096)
+    for number in range(1, 9):
+        (_, old), (data, new) = versions[(number + 1) % 2], versions[number % 2]
+        assert wait_for(lambda old=old: seen() == old)
+        time.sleep(TIMEOUT + 0.1)  # the kernel asks for names and attributes again
+        before, fd, took = path.stat().st_ctime_ns, os.open(path, os.O_WRONLY), []
+
+        def write(fd=fd, data=data, took=took):
+            began = time.monotonic()
+            os.pwrite(fd, data, 0)
+            took.append(time.monotonic() - began)
+        writer = threading.Thread(target=write)
+        writer.start()
+        while path.stat().st_ctime_ns == before:
+            pass
+        errno_of(seen)
+        writer.join()
+        os.close(fd)
+        time.sleep(TIMEOUT + 0.1)
+        if took[0] > 0.1:  # on a busy machine: longer than anyone waits for it
+            os.utime(path)
+            continue
+        assert seen() == new, f"after a write of {took[0] * 1000:.0f} ms"
+        return
+    assert SLOW > 1, "no write was fast enough"

@@ -211,6 +211,19 @@ def test_a_crop_of_many_tiles_checks_its_own(source, mounted):
     assert again == last == 0 and 0 < other <= 64 and 4000 * 20 < whole < 4096 * 64
 
 
+@pytest.mark.parametrize("options", ["", "threads=1", "threads=4"])
+def test_of_several_missing_tiles_the_first_is_named(source, mounted, options):
+    """16,384 tiles are looked at by several threads."""
+    part = simple(["R"], HALF, 512, 512, seed=4, tile=(4, 4), missing={16000, 9000, 5000, 5001})
+    (source / "a.exr").write_bytes(exr(part))
+    pixels = make_exr.stack(part.channels, ["R"])
+    mount = mounted(source, options)
+    for _ in range(2):
+        assert open_errno(mount.at("a.exr", "pixels.f32")) == errno.EIO
+        assert [line["message"].split(":")[0] for line in mount.errors()] == [f"tile {5000 % 128}, {5000 // 128} of level 0"]
+    assert read_all(crop(mount, (0, 0, 512, 4 * (5000 // 128)))) == pixels[: 4 * (5000 // 128)].tobytes()
+
+
 def test_many_open_it_at_once(lacking, source, mounted):
     mount = mounted(source)
     good = [(box, lacking.pixels[box[1] : box[1] + box[3], box[0] : box[0] + box[2]].tobytes()) for box in lacking.avoiding] * 4

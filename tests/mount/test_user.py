@@ -92,7 +92,13 @@ def test_open_readers_finish(home):
     folder, pixels = home
     process, mnt = start(folder)
     reader = as_nobody("sh", "-c", f"exec 3<{mnt}/a.png/pixels.f32; sleep 1; cat <&3", stdout=subprocess.PIPE)
-    assert wait_for(lambda: process.poll() is None and os.path.lexists(f"/proc/{reader.pid}/fd/3"))
+
+    def is_open():
+        try:
+            return os.readlink(f"/proc/{reader.pid}/fd/3").endswith("pixels.f32")  # before the shell runs, 3 may be something else
+        except FileNotFoundError:
+            return False
+    assert wait_for(is_open) and process.poll() is None
     end_process(process.pid, signal.SIGTERM)
     assert reader.communicate(timeout=20 * SLOW)[0] == pixels
     wait_end(process, folder)
