@@ -65,17 +65,23 @@ static bool never_waits(void *context)
 	return true;
 }
 
+static const struct patience none = {never_waits, NULL};
+
+static struct backing *find_backing(const struct whole *whole, const struct patience *patience)
+{
+	return backing_find(image_backings(whole->handle->target.image), whole->pages->backing_key, patience);
+}
+
 void whole_begin(struct whole *whole, struct handle *handle, const struct handle_pages *pages)
 {
 	*whole = (struct whole){.handle = handle, .pages = pages};
 	if (!pages)
 		return;
 	if (pages->backing_key) {
-		struct backing_group *group = image_backings(handle->target.image);
-		static const struct patience none = {never_waits, NULL};
-		handle->backing = backing_find(group, pages->backing_key, pool_is_worker() ? &none : pages->patience);
+		handle->backing = find_backing(whole, pool_is_worker() ? &none : pages->patience);
 		if (!handle->backing && is_worth_a_backing(handle))
-			whole->writing = backing_begin(group, pages->backing_key, handle->size_bytes, pool_is_worker());
+			whole->writing = backing_begin(image_backings(handle->target.image), pages->backing_key, handle->size_bytes,
+						       pool_is_worker());
 	}
 	handle->area.expected = fits(handle, BACKED_MOST_BYTES) && atomic_load(&habit) > 0;
 	whole->wanted = whole->writing || (!handle->backing && pages->store && fits(handle, STORED_MOST_BYTES));
@@ -144,6 +150,9 @@ int whole_end(struct whole *whole, int rc, struct err *err)
 		else if (backing_finish(whole->writing) == 0)
 			backing_made(handle, whole->writing);
 		rc = filled < 0 && filled != -ENOMEM ? filled : rc;
+	} else if (rc == 0 && !handle->backing && whole->pages && whole->pages->backing_key) {
+		/* one that was made since whole_begin, by somebody who dropped the samples as nobody used them yet */
+		handle->backing = find_backing(whole, &none);
 	}
 	atomic_store(&handle->served_bytes, 0);
 	return rc;

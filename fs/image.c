@@ -519,6 +519,10 @@ void image_unuse(struct image *image)
 void image_kept_as(struct image *image, uint32_t part, uint32_t level, uint64_t len_bytes)
 {
 	const struct codec_header *header = image_header(image);
-	if (header->nparts == 1 && header->parts[0].nlevels == 1 && len_bytes == image_level_bytes(image, part, level))
+	if (header->nparts != 1 || header->parts[0].nlevels != 1 || len_bytes != image_level_bytes(image, part, level))
+		return;
+	pthread_mutex_lock(&image->lock);
+	if (image->nusers == 1)
 		cache_group_shrink(&image->chunks);
+	pthread_mutex_unlock(&image->lock);
 }

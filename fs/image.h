@@ -66,8 +66,8 @@ struct image_area image_area_of_level(const struct image *image, uint32_t part, 
  * else was right: it can be read already, each read waits for the decode, and everyone else waits for the end of the checks. */
 int image_use(struct image *image, const struct image_area *area, void (*meanwhile)(void *context), void *context, struct err *err);
 void image_unuse(struct image *image);
-/* Somebody keeps len_bytes of values that were made from this level. Where that is all there is of the image, in the same number
- * of bytes, its samples are dropped: who asks for another form of it decodes it again. */
+/* Somebody who uses it keeps len_bytes of values that were made from this level. Where that is all there is of the image, in the
+ * same number of bytes, and nobody else uses it, its samples are dropped: who asks for another form of it decodes it again. */
 void image_kept_as(struct image *image, uint32_t part, uint32_t level, uint64_t len_bytes);
 
 /* Whether the first image_use decodes all of it. */

@@ -31,9 +31,9 @@ static int read_member(struct stack *stack, struct image *image, uint64_t offset
 		if (rc == 0)
 			rc = view_read(view, stack->row_header_bytes + offset, len_bytes, dst, &reader.source, err);
 		image_reader_end(&reader);
-		image_unuse(image);
 		if (reader.cold)
 			image_kept_as(image, picture.part_index, picture.level, stack->row_bytes);
+		image_unuse(image);
 	}
 	view_free(view);
 	return rc;

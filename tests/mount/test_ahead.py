@@ -1,6 +1,8 @@
 """Images that are read one after the other: the next ones are decoded before they are asked for, and no others."""
 import os
 import random
+import subprocess
+import sys
 import time
 import zipfile
 
@@ -100,6 +102,26 @@ def test_what_is_decoded_ahead_stays_within_the_budget(tmp_path, mounted):
         assert np.load(mount.at(f"{i:03}.png", "views", "u8.npy")).shape == (512, 512, 3)
         assert mount.stats()["cache_bytes"] <= 4 << 20
     assert settled(mount) == 24 * 4  # chunks: nothing was decoded in vain
+
+
+def test_what_is_decoded_ahead_while_it_is_asked_for_is_decoded_once(tmp_path, mounted):
+    """Who decodes ahead may keep the array and drop the samples, but not those that a reader has begun with."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for i in range(24):
+        (source / f"{i:03}.png").write_bytes(image(i, 512))
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    try:
+        for _ in range(5):
+            mount = mounted(source, "cache_size=4M")  # room for one ahead
+            for i in range(24):
+                np.load(mount.at(f"{i:03}.png", "views", "u8.npy"))
+                mount.stats()
+            assert settled(mount) == 24 * 4  # chunks
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 def test_reading_a_part_of_each_decodes_no_next_one(source, mounted):
