@@ -39,7 +39,7 @@ static struct {
 	struct dir dirs[NDIRS];
 	uint64_t clock;
 	bool ended;
-	void (*make_whole)(const char *path);
+	void (*make_whole)(const char *path, bool now);
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- directories ---- */
@@ -54,7 +54,7 @@ static void dir_forget(struct dir *dir)
 	memset(dir, 0, sizeof *dir);
 }
 
-void ahead_start(void (*make_whole)(const char *path))
+void ahead_start(void (*make_whole)(const char *path, bool now))
 {
 	all.make_whole = make_whole;
 }
@@ -199,7 +199,7 @@ static void make_whole(const struct decode_task *decode)
 	int n = snprintf(path + len, sizeof path - len, "%s%s/%s", len ? "/" : "", member_path(decode->members, decode->member),
 			 decode->below);
 	if (len + (size_t)n < sizeof path)
-		all.make_whole(path);
+		all.make_whole(path, false);
 }
 
 static void decode_run(struct pool_task *task)
@@ -225,6 +225,33 @@ static void start_decoding(struct members *members, size_t member, const struct 
 	*decode = (struct decode_task){{.run = decode_run}, members_ref(members), member, run, run->id};
 	memcpy(decode->below, below ? below : "", below_bytes);
 	pool_submit(&decode->task, POOL_AHEAD);
+}
+
+struct again_task {
+	struct pool_task task;
+	char path[];
+};
+
+static void again_run(struct pool_task *task)
+{
+	struct again_task *again = (struct again_task *)task;
+	pthread_mutex_lock(&all.lock);
+	bool wanted = !all.ended;
+	pthread_mutex_unlock(&all.lock);
+	if (wanted)
+		all.make_whole(again->path, true);
+	free(again);
+}
+
+void ahead_again(const char *path)
+{
+	size_t path_bytes = strlen(path) + 1;
+	struct again_task *again = malloc(sizeof *again + path_bytes);
+	if (!again)
+		return;
+	again->task = (struct pool_task){.run = again_run};
+	memcpy(again->path, path, path_bytes);
+	pool_submit(&again->task, POOL_AHEAD);
 }
 
 /* ---- runs ---- */

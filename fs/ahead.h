@@ -10,12 +10,15 @@
 
 #include "node.h"
 
-/* make_whole(path): see tree_make_whole. Before any other call. */
-void ahead_start(void (*make_whole)(const char *path));
+/* make_whole(path, now): see tree_make_whole. Before any other call. */
+void ahead_start(void (*make_whole)(const char *path, bool now));
 
 /* Most of an array of that image, a NODE_IMAGE, was read by somebody; the next will take so many bytes. below: it was made whole at
  * open, and so should the next ones be, of this path below their images; else NULL. */
 void ahead_note(struct node *image, uint64_t next_bytes, const char *below);
+
+/* The array of that path is read again: it is made whole when nobody waits for anything else. */
+void ahead_again(const char *path);
 
 void ahead_end(void);  /* nobody reads any more: what waits in the pool does nothing */
 void ahead_stop(void); /* forgets all; no task may be under way */

@@ -247,9 +247,34 @@ static bool enter(struct backing_group *group, struct backing *backing)
 	return first;
 }
 
+void backing_note_read(struct backing_group *group, uint64_t key, bool direct)
+{
+	pthread_mutex_lock(&all.lock);
+	group->read_key = key;
+	group->read_direct = direct;
+	pthread_mutex_unlock(&all.lock);
+}
+
+bool backing_was_read(const struct backing_group *group, uint64_t key, bool *ret_direct)
+{
+	pthread_mutex_lock(&all.lock);
+	bool was_read = group->read_key == key;
+	*ret_direct = group->read_direct;
+	pthread_mutex_unlock(&all.lock);
+	return was_read;
+}
+
+bool backing_may_begin(const struct backing_group *group, uint64_t key, uint64_t len_bytes)
+{
+	pthread_mutex_lock(&all.lock);
+	bool may = all.on && len_bytes <= all.budget_bytes && !find(group, key);
+	pthread_mutex_unlock(&all.lock);
+	return may;
+}
+
 struct backing *backing_begin(struct backing_group *group, uint64_t key, uint64_t len_bytes, bool ahead)
 {
-	if (!all.on || !make_room(len_bytes))
+	if (!backing_may_begin(group, key, len_bytes) || !make_room(len_bytes))
 		return NULL;
 	struct backing *backing = calloc(1, sizeof *backing);
 	int fd = backing ? openat(all.tmpfs_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;

@@ -18,9 +18,11 @@
 
 struct backing;
 
-/* All backing files of one image version. Embedded in its owner, zeroed; the field is backing.c's. */
+/* All backing files of one image version. Embedded in its owner, zeroed; the fields are backing.c's. */
 struct backing_group {
 	struct backing *first;
+	uint64_t read_key;
+	bool read_direct;
 };
 
 /* How a file becomes known to the kernel: its number there, positive, or a negative errno; and is taken back. */
@@ -52,6 +54,13 @@ int backing_finish(struct backing *backing);
 void backing_unref(struct backing *backing); /* NULL is fine; gives one up that was begun and not finished */
 
 int backing_id(const struct backing *backing); /* the kernel's number of it */
+
+/* Notes that the array of that key was read whole through requests (direct: past the kernel's pages); whether it is the last of
+ * the group that was. */
+void backing_note_read(struct backing_group *group, uint64_t key, bool direct);
+bool backing_was_read(const struct backing_group *group, uint64_t key, bool *ret_direct);
+/* Whether one of that size could be had if nothing were open, and none is there or being made. */
+bool backing_may_begin(const struct backing_group *group, uint64_t key, uint64_t len_bytes);
 
 /* Forgets the group's backing files; nobody may have a reference on one. */
 void backing_group_drop(struct backing_group *group);

@@ -169,6 +169,7 @@ static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, ui
 	status_add(&status.bytes_served, len_bytes);
 	uint64_t seen_bytes = handle->stored_early && offset + len_bytes == handle->size_bytes ? handle->size_bytes : len_bytes;
 	atomic_fetch_add_explicit(&handle->served_bytes, seen_bytes, memory_order_relaxed);
+	atomic_fetch_add_explicit(&handle->nreads, 1, memory_order_relaxed);
 	return (ssize_t)len_bytes;
 }
 

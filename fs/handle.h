@@ -37,6 +37,10 @@ struct handle {
 	char *below;                /* ARRAY with a backing file and a node: its path below that, or NULL */
 	atomic_ullong served_bytes; /* ARRAY */
 	struct backing *backing;    /* ARRAY: all of it, where it was made at once; one reference; else NULL */
+	uint64_t backing_key;       /* ARRAY: of handle_pages */
+	bool direct;                /* ARRAY: reads are to go to the reader's memory, past the kernel's pages */
+	bool again;                 /* ARRAY: it was read whole before: a backing file is worth making when there is time */
+	atomic_uint nreads;         /* ARRAY */
 	bool stored_early;          /* ARRAY: all but its last page was given to handle_pages, and only who reads that is seen */
 	struct stack_reader *stack; /* STACK */
 	struct stack_range range;   /* STACK */
@@ -49,12 +53,13 @@ struct handle {
 
 /* Where an array's bytes can be put ahead of any read: into a backing file, to be found under backing_key (0: none is wanted), else
  * into the kernel's pages: store (may be NULL) gives 0, or a negative errno: no more of them are wanted. patience: of who waits for
- * the open. */
+ * the open. now: nobody waits, a backing file is all that is wanted. */
 struct handle_pages {
 	int (*store)(void *context, uint64_t offset, const void *data, size_t len_bytes);
 	void *context;
 	uint64_t backing_key;
 	const struct patience *patience;
+	bool now;
 };
 
 /* Each makes an open handle or fails with words; what is given is taken over in both cases,

@@ -16,6 +16,7 @@ enum {
 	 * just before is cheaper. Measured: at 2, 12 and 36 MB all processor time is 14, 13 and 5 % less, at 113 MB 10 % more. */
 	STORED_MOST_BYTES = 32 << 20,
 	BACKED_MOST_BYTES = 320 << 20, /* opening one that then isn't read whole shouldn't take longer than a look at it may */
+	DIRECT_READ_BYTES = 64 << 10,  /* smaller reads are cheaper out of the kernel's pages, which it reads ahead */
 	HABIT = 4,                     /* arrays made whole for each one that was seen to be read whole */
 };
 
@@ -34,8 +35,13 @@ void whole_note(const struct handle *handle)
 {
 	uint64_t served_bytes = atomic_load(&handle->served_bytes);
 	/* nothing served: it was not read, or it was read from what the kernel has */
-	if (handle->kind == HANDLE_ARRAY && handle->size_bytes > LEAST_BYTES && !handle->backing && served_bytes > 0)
-		atomic_store(&habit, served_bytes >= handle->size_bytes ? HABIT : 0);
+	if (handle->kind != HANDLE_ARRAY || handle->size_bytes <= LEAST_BYTES || handle->backing || served_bytes == 0)
+		return;
+	bool whole = served_bytes >= handle->size_bytes;
+	bool in_bits = handle->direct && served_bytes / DIRECT_READ_BYTES < atomic_load(&handle->nreads);
+	atomic_store(&habit, whole && !in_bits ? HABIT : 0);
+	if (whole && handle->backing_key)
+		backing_note_read(image_backings(handle->target.image), handle->backing_key, handle->direct);
 }
 
 /* Whether its size is one to make whole, to so many bytes, and what it is made from fits the cache. */
@@ -46,17 +52,28 @@ static bool fits(const struct handle *handle, uint64_t most_bytes)
 	       image_level_bytes(handle->target.image, picture->part_index, picture->level) <= config.cache_bytes / 4;
 }
 
-static bool is_worth_a_backing(const struct handle *handle)
+/* One processor alone decodes a forward format: where that is when it is read, another can give the reader meanwhile what is done. */
+static bool is_worth_a_backing(const struct whole *whole)
 {
+	const struct handle *handle = whole->handle;
 	if (!fits(handle, BACKED_MOST_BYTES))
 		return false;
-	bool opens_whole = image_opens_whole(handle->target.image);
-	if (opens_whole && handle->size_bytes <= STORED_MOST_BYTES)
+	if (whole->pages->now || (image_opens_whole(handle->target.image) && handle->size_bytes <= STORED_MOST_BYTES))
 		return true;
-	/* one processor alone decodes a forward format: meanwhile another can give the reader what is done */
-	return (opens_whole || handle->target.picture.part->access == CODEC_ACCESS_CHUNK || pool_is_worker() ||
+	return (handle->target.picture.part->access == CODEC_ACCESS_CHUNK || pool_is_worker() ||
 		image_is_decoded(handle->target.image, &handle->area)) &&
 	       take_habit();
+}
+
+/* Of a large array that open has decoded, a backing file or the kernel's pages are memory that is written once and read once. Fresh
+ * memory can cost as much as the decode: a read that goes straight to the reader's memory needs none. Who reads it again gets the
+ * backing file after all. */
+static bool is_better_direct(const struct whole *whole)
+{
+	const struct handle *handle = whole->handle;
+	return fits(handle, BACKED_MOST_BYTES) && handle->size_bytes > STORED_MOST_BYTES && image_opens_whole(handle->target.image) &&
+	       atomic_load(&habit) > 0 &&
+	       backing_may_begin(image_backings(handle->target.image), handle->backing_key, handle->size_bytes);
 }
 
 static bool never_waits(void *context)
@@ -69,7 +86,25 @@ static const struct patience none = {never_waits, NULL};
 
 static struct backing *find_backing(const struct whole *whole, const struct patience *patience)
 {
-	return backing_find(image_backings(whole->handle->target.image), whole->pages->backing_key, patience);
+	return backing_find(image_backings(whole->handle->target.image), whole->handle->backing_key, patience);
+}
+
+/* What was read whole through requests is in the kernel's pages, or was read past them: then a backing file is made by somebody who
+ * has nothing else to do, and nobody waits for it. */
+static void begin_backing(struct whole *whole)
+{
+	struct handle *handle = whole->handle;
+	struct backing_group *group = image_backings(handle->target.image);
+	bool was_direct, was_read = !pool_is_worker() && backing_was_read(group, handle->backing_key, &was_direct);
+	handle->backing = find_backing(whole, was_read || pool_is_worker() ? &none : whole->pages->patience);
+	if (handle->backing)
+		return;
+	if (was_read)
+		handle->again = fits(handle, BACKED_MOST_BYTES) && backing_may_begin(group, handle->backing_key, handle->size_bytes);
+	else if (is_worth_a_backing(whole))
+		whole->writing = backing_begin(group, handle->backing_key, handle->size_bytes, pool_is_worker());
+	if (!whole->writing && !pool_is_worker())
+		handle->direct = was_read ? was_direct : is_better_direct(whole);
 }
 
 void whole_begin(struct whole *whole, struct handle *handle, const struct handle_pages *pages)
@@ -77,12 +112,9 @@ void whole_begin(struct whole *whole, struct handle *handle, const struct handle
 	*whole = (struct whole){.handle = handle, .pages = pages};
 	if (!pages)
 		return;
-	if (pages->backing_key) {
-		handle->backing = find_backing(whole, pool_is_worker() ? &none : pages->patience);
-		if (!handle->backing && is_worth_a_backing(handle))
-			whole->writing = backing_begin(image_backings(handle->target.image), pages->backing_key, handle->size_bytes,
-						       pool_is_worker());
-	}
+	handle->backing_key = pages->backing_key;
+	if (pages->backing_key)
+		begin_backing(whole);
 	handle->area.expected = fits(handle, BACKED_MOST_BYTES) && atomic_load(&habit) > 0;
 	whole->wanted = whole->writing || (!handle->backing && pages->store && fits(handle, STORED_MOST_BYTES));
 }
@@ -150,7 +182,7 @@ int whole_end(struct whole *whole, int rc, struct err *err)
 		else if (backing_finish(whole->writing) == 0)
 			backing_made(handle, whole->writing);
 		rc = filled < 0 && filled != -ENOMEM ? filled : rc;
-	} else if (rc == 0 && !handle->backing && whole->pages && whole->pages->backing_key) {
+	} else if (rc == 0 && !handle->backing && handle->backing_key) {
 		/* one that was made since whole_begin, by somebody who dropped the samples as nobody used them yet */
 		handle->backing = find_backing(whole, &none);
 	}

@@ -74,6 +74,7 @@ static int add(uint64_t id, struct handle *handle, struct listing *listing, stru
 		return rc;
 	}
 	status_add(&status.backed_opens, opened->way == OPENED_BACKED);
+	status_add(&status.direct_opens, handle && opened->way == OPENED_BY_REQUESTS && handle->direct);
 	*ret_opened = opened;
 	return 0;
 }

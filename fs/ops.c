@@ -212,7 +212,7 @@ static int reply_open(fuse_req_t req, struct opened *opened, struct fuse_file_in
 	if (opened->way == OPENED_BACKED)
 		return passthrough_reply_open(req, info->fh, handle->backing);
 	info->keep_cache = handle->keep_cache && !handle->changing;
-	info->direct_io = handle->changing;
+	info->direct_io = handle->changing || handle->direct;
 	info->noflush = 1;
 	return fuse_reply_open(req, info);
 }
@@ -223,7 +223,7 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 	struct err err = ERR_NONE;
 	struct place place = place_of(id);
 	struct patience patience = {was_interrupted, req};
-	const struct handle_pages pages = {store_pages, &id, opened_may_be_backed(id) ? node_ino(place) : 0, &patience};
+	const struct handle_pages pages = {store_pages, &id, opened_may_be_backed(id) ? node_ino(place) : 0, &patience, false};
 	int rc = (info->flags & O_ACCMODE) == O_RDONLY   ? tree_open(place, &patience, &pages, &handle, &err)
 		 : (info->flags & O_ACCMODE) == O_WRONLY ? tree_open_sink(place, &handle, &err)
 							 : -EROFS;

@@ -13,6 +13,7 @@
 /* Debian 12's headers are of version 7.36. */
 enum {
 	INIT_PASSTHROUGH = 1 << (37 - 32), /* in flags2 */
+	INIT_DIRECT_MMAP = 1 << (36 - 32),
 	OPEN_NOFLUSH = 1 << 5,
 	OPEN_PASSTHROUGH = 1 << 7,
 	STACK_DEPTH = 1, /* backing files lie on no stacked file system */
@@ -65,7 +66,8 @@ static ssize_t read_request(int fd, void *buffer, size_t size, void *context)
 	ssize_t n = read(fd, buffer, size);
 	const struct init_in *in = buffer;
 	if (n >= (ssize_t)sizeof *in && !atomic_load_explicit(&session_state.answered, memory_order_relaxed) &&
-	    in->header.opcode == FUSE_INIT && in->flags & FUSE_INIT_EXT && in->flags2 & INIT_PASSTHROUGH)
+	    in->header.opcode == FUSE_INIT && in->flags & FUSE_INIT_EXT && in->flags2 & INIT_PASSTHROUGH &&
+	    in->flags2 & INIT_DIRECT_MMAP)
 		atomic_store(&session_state.init_unique, in->header.unique);
 	return n;
 }
@@ -80,7 +82,7 @@ static bool agree(const struct iovec *iov, int count)
 		return false;
 	struct fuse_init_out *out = iov[1].iov_base;
 	out->flags |= FUSE_INIT_EXT;
-	out->flags2 |= INIT_PASSTHROUGH;
+	out->flags2 |= INIT_PASSTHROUGH | INIT_DIRECT_MMAP;
 	const uint32_t depth = STACK_DEPTH; /* max_stack_depth: the field behind flags2 */
 	memcpy((char *)out + offsetof(struct fuse_init_out, flags2) + sizeof out->flags2, &depth, sizeof depth);
 	return true;

@@ -1,7 +1,8 @@
 /* passthrough.h - the kernel's side of backing files: FUSE passthrough (Linux 6.9), as far as libfuse 3.14 doesn't know of it.
  *
  * Source of the protocol: the kernel's include/uapi/linux/fuse.h, version 7.40: INIT's flag FUSE_PASSTHROUGH (bit 37, in flags2)
- * and max_stack_depth, the ioctls FUSE_DEV_IOC_BACKING_OPEN and _CLOSE, OPEN's flag FOPEN_PASSTHROUGH and backing_id.
+ * and max_stack_depth, the ioctls FUSE_DEV_IOC_BACKING_OPEN and _CLOSE, OPEN's flag FOPEN_PASSTHROUGH and backing_id; and
+ * FUSE_DIRECT_IO_ALLOW_MMAP (bit 36, Linux 6.6): what is open with FOPEN_DIRECT_IO can be mapped all the same.
  * An inode is open either through requests or through one backing file, not both at once: then the kernel fails the open. Who
  * decides that is opened.c.
  */

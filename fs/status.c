@@ -131,6 +131,7 @@ static const struct counter counters[] = {
 	{"cache_bytes", "decoded samples held now", true, &status.cache_bytes, 1},
 	{"backing_bytes", "arrays held whole for the kernel to read by itself now", true, &status.backing_bytes, 1},
 	{"backed_opens", "opens of arrays that the kernel reads by itself", false, &status.backed_opens, 1},
+	{"direct_opens", "opens of arrays that are read past the kernel's pages", false, &status.direct_opens, 1},
 	{"bytes_read", "bytes read from sources for headers and decoding", false, &status.bytes_read, 1},
 	{"bytes_checked", "bytes read from sources for checksums", false, &status.bytes_checked, 1},
 	{"bytes_served", "bytes of arrays given to readers", false, &status.bytes_served, 1},

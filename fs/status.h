@@ -21,6 +21,7 @@ struct status {
 	atomic_ullong cache_bytes;   /* decoded samples held now */
 	atomic_ullong backing_bytes; /* arrays held whole for the kernel now */
 	atomic_ullong backed_opens;  /* opens of arrays that the kernel reads by itself */
+	atomic_ullong direct_opens;  /* opens of arrays that are read past the kernel's pages */
 	atomic_ullong bytes_read;    /* of sources, for headers and decoding */
 	atomic_ullong bytes_checked; /* of sources, for checksums */
 	atomic_ullong bytes_served;  /* to readers of arrays */

@@ -34,8 +34,8 @@ int tree_readlink(struct place place, char *ret_target, size_t size_bytes, struc
 int tree_open(struct place place, const struct patience *patience, const struct handle_pages *pages, struct handle **ret_handle,
 	      struct err *err);
 
-/* Makes the array of that path whole, as who opens it next would have to; for a worker of the pool. */
-void tree_make_whole(const char *path);
+/* Makes the array of that path whole, as who opens it next would have to (now: in any case); for a worker of the pool. */
+void tree_make_whole(const char *path, bool now);
 
 /* Opens a file for writing, and cuts one to nothing: .pixfs/prefetch; all others are -EROFS. */
 int tree_open_sink(struct place place, struct handle **ret_handle, struct err *err);

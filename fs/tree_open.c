@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ahead.h"
 #include "config.h"
 #include "prefetch.h"
 #include "rows.h"
@@ -43,15 +44,22 @@ static int open_bytes(struct node *node, struct handle **ret_handle, struct err 
 	return handle_open_bytes(bytes, ret_handle, err);
 }
 
+/* Of an array. */
+static void array_path(struct place place, char ret_path[4096])
+{
+	node_path(place.node, ret_path, 4096);
+	size_t len = strlen(ret_path);
+	if (place.row && len + 2 < 4096)
+		snprintf(ret_path + len, 4096 - len, "/%s", row_find(place.row)->name);
+}
+
 /* The path of an array below the directory of its file's image; NULL where it has none. To be freed. */
 static char *path_below(struct place place)
 {
 	char image[4096], path[4096];
 	node_path(target_file(place.node), image, sizeof image);
-	node_path(place.node, path, sizeof path);
-	size_t len = strlen(path), skipped = strlen(image);
-	if (place.row && len + 2 < sizeof path)
-		snprintf(path + len, sizeof path - len, "/%s", row_find(place.row)->name);
+	array_path(place, path);
+	size_t skipped = strlen(image);
 	return strncmp(path, image, skipped) == 0 && path[skipped] == '/' ? strdup(path + skipped + 1) : NULL;
 }
 
@@ -74,6 +82,11 @@ static int open_view(struct place place, const struct handle_pages *pages, struc
 	rc = handle_open_array(&target, view, place.node, pages, ret_handle, err);
 	if (rc == 0 && (*ret_handle)->backing && (*ret_handle)->node)
 		(*ret_handle)->below = path_below(place);
+	if (rc == 0 && (*ret_handle)->again && !(*ret_handle)->backing) {
+		char path[4096];
+		array_path(place, path);
+		ahead_again(path);
+	}
 	return rc;
 }
 
@@ -182,14 +195,14 @@ int tree_open(struct place place, const struct patience *patience, const struct 
 	return open_host(node, ret_handle, err);
 }
 
-void tree_make_whole(const char *path)
+void tree_make_whole(const char *path, bool now)
 {
 	struct place place;
 	struct handle *handle;
 	struct err ignored = ERR_NONE;
 	if (tree_resolve(path, &place, &ignored) != 0)
 		return;
-	const struct handle_pages pages = {.backing_key = node_ino(place)};
+	const struct handle_pages pages = {.backing_key = node_ino(place), .now = now};
 	if (tree_open(place, NULL, &pages, &handle, &ignored) == 0)
 		handle_close(handle);
 	node_unref(place.node, 1);

@@ -79,6 +79,23 @@ def failing_disk(tmp_path):
     return {"LD_PRELOAD": str(tmp_path / "preload.so"), "FAIL_WHILE": str(flag), "HANG_WHILE": str(flag) + ".hang"}, flag
 
 
+def answers_again(flag, mount):
+    """The disk; and what was begun while it failed (the kernel reads ahead, and waits for none of it) has ended."""
+    flag.unlink()
+
+    def progress():
+        stats = mount.stats()
+        return [stats[name] for name in ("decoding", "cache_hits", "cache_misses", "bytes_read", "bytes_checked", "errors")]
+
+    def is_quiet():
+        seen = [progress()]
+        for _ in range(4):
+            time.sleep(0.03)
+            seen.append(progress())
+        return seen[0][0] == 0 and all(one == seen[0] for one in seen)
+    assert wait_for(is_quiet)
+
+
 def images():
     """name -> (file, pixels): more than open decodes, but for the JPEG."""
     png = pattern(300, 400, 3, 16, 1)
@@ -102,14 +119,14 @@ def test_a_disk_that_fails_for_a_while(source, mounted, failing_disk, where):
     flag.write_text("")
     for path in places.values():  # header, archive index
         assert errno_of(read_all, os.path.join(path, "pixels.f32")) == errno.EIO
-    flag.unlink()
+    answers_again(flag, mount)
     opened = {name: os.open(os.path.join(path, "pixels.f32"), os.O_RDONLY) for name, path in places.items()}  # checked
     flag.write_text("")
     for name in ("a.png", "a.exr"):  # decoding
         os.posix_fadvise(opened[name], 0, 0, os.POSIX_FADV_RANDOM)
         code = errno_of(os.pread, opened[name], 4096, len(made[name][1]) - 4096)
         assert code == errno.EIO or (code is None and where == "deflated"), name  # a small entry stays inflated
-    flag.unlink()
+    answers_again(flag, mount)
     for name, path in places.items():
         assert open_errno(os.path.join(path, "pixels.f32")) is None
         pixels = read_all(os.path.join(path, "pixels.f32"))
@@ -133,7 +150,7 @@ def test_a_check_that_the_disk_interrupts_is_made_again(source, mounted, failing
         os.stat(mount.at(name, "pixels.f32"))  # the headers are known
     flag.write_text("")
     assert open_errno(mount.at("good.png", "pixels.f32")) == errno.EIO and open_errno(mount.at("bad.png", "pixels.f32")) == errno.EIO
-    flag.unlink()
+    answers_again(flag, mount)
     assert wait_for(lambda: open_errno(mount.at("good.png", "pixels.f32")) is None)
     assert read_range(mount.at("good.png", "pixels.f32"), 0, 5000) == pixels[:5000]
     assert open_errno(mount.at("bad.png", "pixels.f32")) == errno.EIO, "damage stays"
@@ -190,7 +207,8 @@ def test_what_is_mapped_while_the_disk_fails_or_hangs(source, mounted, failing_d
     part = simple(["R", "G", "B"], HALF, width=width, height=height, compression=ZIP, seed=2)
     (source / "a.exr").write_bytes(make_exr.exr(part))
     pixels = make_exr.stack(part.channels, ["R", "G", "B"]).tobytes()
-    path, at = mounted(source, env=env).at("a.exr", "pixels.f32"), len(pixels) - 9000
+    mount = mounted(source, env=env)
+    path, at = mount.at("a.exr", "pixels.f32"), len(pixels) - 9000
 
     def mapping():
         reader = subprocess.Popen([sys.executable, "-c", TOUCH, path, str(at)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -204,7 +222,7 @@ def test_what_is_mapped_while_the_disk_fails_or_hangs(source, mounted, failing_d
     flag.write_text("")
     go_on(failed)
     assert failed.wait(20) == -signal.SIGBUS
-    flag.unlink()
+    answers_again(flag, mount)
     hang = flag.with_name(flag.name + ".hang")
     hang.write_text("")
     for reader in (killed, waits):

@@ -153,7 +153,74 @@ def test_a_png_is_not_made_whole_before_it_is_decoded(source, mounted):
     read_all(mount.at("0", "x.png", "pixels.f32"))
     path = mount.at("1", "x.png", "pixels.f32")
     assert grown(mount, lambda: read_all(path)) == 0
+    assert grown(mount, lambda: read_all(path)) == 0  # that is in the kernel's pages: nobody waits for a backing file
+    assert wait_for(lambda: mount.stats()["backing_bytes"] == len(wanted))
     assert grown(mount, lambda: read_all(path)) == 1 and read_all(path) == wanted
+
+
+HUGE = (1600, 1800)        # of a JPEG: 35 MB as float32
+
+
+@pytest.fixture(scope="module")
+def huge_jpegs(tmp_path_factory):
+    """A folder of three, alone in their folders; after the first was read whole the next ones are read direct."""
+    folder = tmp_path_factory.mktemp("huge")
+    for i in range(3):
+        (folder / f"{i}").mkdir()
+        (folder / f"{i}" / "x.jpg").write_bytes(make_jpeg.encode(np.roll(make_jpeg.photograph(*HUGE), 17 * i, axis=1)))
+    return folder
+
+
+def wanted_of(folder, i):
+    return truth((folder / f"{i}" / "x.jpg").read_bytes())
+
+
+def test_large_arrays_that_open_decodes_go_straight_to_the_reader(huge_jpegs, mounted, tmp_path):
+    mount = mounted(huge_jpegs)
+    first, path = (mount.at(f"{i}", "x.jpg", "pixels.f32") for i in (0, 1))
+    wanted = wanted_of(huge_jpegs, 1)
+    assert grown(mount, lambda: read_all(first), "direct_opens") == 0
+    with open(path, "rb", buffering=0) as file:
+        assert mount.stats()["direct_opens"] == 1
+        for offset, length in ((0, 1), (1, 4097), (len(wanted) - 7, 100), (len(wanted), 5), (len(wanted) // 2 + 3, 3 << 20)):
+            assert os.pread(file.fileno(), length, offset) == wanted[offset:offset + length]
+        for access in (mmap.ACCESS_READ, mmap.ACCESS_COPY):
+            with mmap.mmap(file.fileno(), 0, access=access) as mapped:
+                assert mapped[:] == wanted
+        with open(tmp_path / "sent", "wb") as sent:
+            assert os.sendfile(sent.fileno(), file.fileno(), 0, 100000) == 100000
+        assert (tmp_path / "sent").read_bytes() == wanted[:100000]
+        assert read_all(path) == wanted  # beside it
+        assert os.pread(file.fileno(), 5 << 20, 4097) == wanted[4097:4097 + (5 << 20)]
+    assert mount.stats()["backed_opens"] == 0 and mount.stats()["backing_bytes"] == 0
+
+
+def test_a_direct_array_that_is_read_again_gets_a_backing_file(huge_jpegs, mounted):
+    mount = mounted(huge_jpegs)
+    read_all(mount.at("0", "x.jpg", "pixels.f32"))
+    released(mount)
+    path, wanted = mount.at("2", "x.jpg", "pixels.npy"), wanted_of(huge_jpegs, 2)
+    assert grown(mount, lambda: read_all(path), "direct_opens") == 1
+    assert mount.stats()["backing_bytes"] == 0
+    assert np.load(path).tobytes() == wanted
+    assert wait_for(lambda: mount.stats()["backing_bytes"] == 128 + len(wanted))
+    assert grown(mount, lambda: np.load(path)) == 1
+    assert np.load(path, mmap_mode="r").tobytes() == wanted and np.load(path).tobytes() == wanted
+
+
+def test_small_reads_are_not_direct(huge_jpegs, mounted):
+    """Each would be a request: who reads so gets the kernel's pages with the next array."""
+    mount = mounted(huge_jpegs)
+    read_all(mount.at("0", "x.jpg", "pixels.f32"))
+    released(mount)
+    wanted, got = wanted_of(huge_jpegs, 1), []
+
+    def read_small():
+        with open(mount.at("1", "x.jpg", "pixels.f32"), "rb", buffering=0) as file:
+            while part := file.read(20000):
+                got.append(part)
+    assert grown(mount, read_small, "direct_opens") == 1 and b"".join(got) == wanted
+    assert grown(mount, lambda: read_all(mount.at("2", "x.jpg", "pixels.f32")), "direct_opens") == 0
 
 
 def test_images_of_a_folder_in_order_are_made_ahead(source, mounted):
