@@ -54,7 +54,7 @@ static bool finds(struct backing_group *group, uint64_t key)
 
 static void test_life(void)
 {
-	struct backing_group group = {NULL}, other = {NULL};
+	struct backing_group group = {0}, other = {0};
 	expect("nothing is found in an empty group", !finds(&group, 7));
 	struct backing *one = make(&group, 7, 1000);
 	expect("one is made and the kernel knows it", one && known == 1 && backing_id(one) == last_id);
@@ -76,7 +76,7 @@ static void test_life(void)
 
 static void test_budget(void)
 {
-	struct backing_group group = {NULL};
+	struct backing_group group = {0};
 	struct backing *open = make(&group, 1, 40000);
 	backing_unref(make(&group, 2, 40000));
 	expect("what is larger than the budget is not begun", !backing_begin(&group, 3, 100001, false));
@@ -88,10 +88,27 @@ static void test_budget(void)
 	backing_group_drop(&group);
 }
 
+static void test_what_was_read(void)
+{
+	struct backing_group group = {0};
+	bool direct = true;
+	expect("nothing was read", !backing_was_read(&group, 5, &direct));
+	backing_note_read(&group, 5, true);
+	expect("what was read is known, and how", backing_was_read(&group, 5, &direct) && direct && !backing_was_read(&group, 6, &direct));
+	backing_note_read(&group, 6, false);
+	expect("the last that was read", backing_was_read(&group, 6, &direct) && !direct && !backing_was_read(&group, 5, &direct));
+	expect("one may be begun within the budget", backing_may_begin(&group, 6, 100000) && !backing_may_begin(&group, 6, 100001));
+	struct backing *one = backing_begin(&group, 6, 100, false);
+	expect("none is begun beside one under way", !backing_may_begin(&group, 6, 100) && backing_may_begin(&group, 5, 100));
+	backing_unref(one);
+	expect("when it is given up one may be", backing_may_begin(&group, 6, 100));
+	backing_group_drop(&group);
+}
+
 /* A pass over more than fits, again and again: the longest unused would be the one that is needed next. */
 static void test_passes(void)
 {
-	struct backing_group group = {NULL};
+	struct backing_group group = {0};
 	int found[2] = {0, 0};
 	for (int pass = 0; pass < 2; pass++)
 		for (uint64_t key = 1; key <= 30; key++) {
@@ -150,7 +167,7 @@ static void test_threads(void)
 
 static void test_refusal(void)
 {
-	struct backing_group group = {NULL};
+	struct backing_group group = {0};
 	struct backing *kept = make(&group, 1, 10);
 	refuse = -EPERM;
 	expect("a kernel that says never isn't asked again",
@@ -172,6 +189,7 @@ int main(void)
 	expect("it starts", rc == 0);
 	test_life();
 	test_budget();
+	test_what_was_read();
 	test_passes();
 	test_threads();
 	test_refusal();
