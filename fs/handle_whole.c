@@ -52,7 +52,8 @@ static bool fits(const struct handle *handle, uint64_t most_bytes)
 	       image_level_bytes(handle->target.image, picture->part_index, picture->level) <= config.cache_bytes / 4;
 }
 
-/* One processor alone decodes a forward format: where that is when it is read, another can give the reader meanwhile what is done. */
+/* One processor alone decodes a forward format: where that is when it is read, another can give the reader meanwhile what is done.
+ */
 static bool is_worth_a_backing(const struct whole *whole)
 {
 	const struct handle *handle = whole->handle;
@@ -71,8 +72,8 @@ static bool is_worth_a_backing(const struct whole *whole)
 static bool is_better_direct(const struct whole *whole)
 {
 	const struct handle *handle = whole->handle;
-	return fits(handle, BACKED_MOST_BYTES) && handle->size_bytes > STORED_MOST_BYTES && image_opens_whole(handle->target.image) &&
-	       atomic_load(&habit) > 0 &&
+	return fits(handle, BACKED_MOST_BYTES) && handle->size_bytes > STORED_MOST_BYTES &&
+	       image_opens_whole(handle->target.image) && atomic_load(&habit) > 0 &&
 	       backing_may_begin(image_backings(handle->target.image), handle->backing_key, handle->size_bytes);
 }
 
@@ -100,7 +101,8 @@ static void begin_backing(struct whole *whole)
 	if (handle->backing)
 		return;
 	if (was_read)
-		handle->again = fits(handle, BACKED_MOST_BYTES) && backing_may_begin(group, handle->backing_key, handle->size_bytes);
+		handle->again =
+			fits(handle, BACKED_MOST_BYTES) && backing_may_begin(group, handle->backing_key, handle->size_bytes);
 	else if (is_worth_a_backing(whole))
 		whole->writing = backing_begin(group, handle->backing_key, handle->size_bytes, pool_is_worker());
 	if (!whole->writing && !pool_is_worker())

@@ -94,7 +94,8 @@ static void test_what_was_read(void)
 	bool direct = true;
 	expect("nothing was read", !backing_was_read(&group, 5, &direct));
 	backing_note_read(&group, 5, true);
-	expect("what was read is known, and how", backing_was_read(&group, 5, &direct) && direct && !backing_was_read(&group, 6, &direct));
+	expect("what was read is known, and how",
+	       backing_was_read(&group, 5, &direct) && direct && !backing_was_read(&group, 6, &direct));
 	backing_note_read(&group, 6, false);
 	expect("the last that was read", backing_was_read(&group, 6, &direct) && !direct && !backing_was_read(&group, 5, &direct));
 	expect("one may be begun within the budget", backing_may_begin(&group, 6, 100000) && !backing_may_begin(&group, 6, 100001));
