@@ -52,8 +52,7 @@ static bool fits(const struct handle *handle, uint64_t most_bytes)
 	       image_level_bytes(handle->target.image, picture->part_index, picture->level) <= config.cache_bytes / 4;
 }
 
-/* One processor alone decodes a forward format: where that is when it is read, another can give the reader meanwhile what is done.
- */
+/* A forward format that is decoded as it is read is not: while one processor decodes, another gives the reader what is done. */
 static bool is_worth_a_backing(const struct whole *whole)
 {
 	const struct handle *handle = whole->handle;
