@@ -12,10 +12,12 @@
 
 #include "cache.h"
 #include "status.h"
+#include "thrift.h"
 
 enum {
 	KEPT_ONE_IN = 8,
 	FORGOTTEN_AFTER = 4,
+	LEFT_BYTES = 64 << 20,
 	NSIZES = 3,
 	TIMED_BYTES = 64 << 10,
 	SLOW_NS_PER_KIB = 1000,
@@ -23,6 +25,7 @@ enum {
 
 struct idle_list {
 	struct backing *newest, *oldest;
+	uint64_t len_bytes; /* of all in it */
 };
 
 struct backing {
@@ -35,6 +38,9 @@ struct backing {
 	unsigned refs, uses; /* references now; times it was taken or found */
 	int fd;              /* until it is finished, then -1 */
 	int id;              /* the kernel's; 0: not finished */
+	bool copy;           /* can be made again without a decode */
+	bool reuses;         /* others made room for it just before */
+	uint64_t write_ns;   /* processor time */
 };
 
 static struct {
@@ -44,7 +50,8 @@ static struct {
 	int tmpfs_fd;
 	struct backing_kernel kernel;
 	uint64_t budget_bytes, used_bytes;
-	struct idle_list kept, on_trial;
+	struct idle_list kept, on_trial, copies_on_trial;
+	struct thrift thrift;
 	size_t count;
 	uint64_t clock;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER, .tmpfs_fd = -1};
@@ -109,7 +116,9 @@ bool backing_is_on(void)
  * nobody used while several times as many were opened as there are leaves before all. */
 static struct idle_list *list_for(const struct backing *backing)
 {
-	return backing->uses != 1 || all.clock % KEPT_ONE_IN == 0 ? &all.kept : &all.on_trial;
+	if (backing->uses != 1 || all.clock % KEPT_ONE_IN == 0)
+		return &all.kept;
+	return backing->copy ? &all.copies_on_trial : &all.on_trial;
 }
 
 static void idle_add(struct backing *backing)
@@ -121,20 +130,24 @@ static void idle_add(struct backing *backing)
 	backing->newer = NULL;
 	*(list->newest ? &list->newest->newer : &list->oldest) = backing;
 	list->newest = backing;
+	list->len_bytes += backing->len_bytes;
 }
 
 static void idle_remove(struct backing *backing)
 {
 	*(backing->newer ? &backing->newer->older : &backing->list->newest) = backing->older;
 	*(backing->older ? &backing->older->newer : &backing->list->oldest) = backing->newer;
+	backing->list->len_bytes -= backing->len_bytes;
 }
 
 /* Who leaves next; NULL where all are open. */
 static struct backing *idle_next(void)
 {
-	struct backing *oldest = all.kept.oldest;
-	if (all.on_trial.newest && !(oldest && all.clock - oldest->used > FORGOTTEN_AFTER * (uint64_t)all.count))
-		return all.on_trial.newest;
+	struct backing *oldest = all.kept.oldest, *trial = all.on_trial.newest, *copy = all.copies_on_trial.newest;
+	if (!trial || (copy && copy->used > trial->used))
+		trial = copy;
+	if (trial && !(oldest && all.clock - oldest->used > FORGOTTEN_AFTER * (uint64_t)all.count))
+		return trial;
 	return oldest;
 }
 
@@ -167,20 +180,33 @@ static void free_list(struct backing *list)
 	}
 }
 
-/* Takes len_bytes of the budget; false where what others have open leaves too little. */
-static bool make_room(uint64_t len_bytes)
+/* Takes one that nobody refers to out of the lists; the caller frees it, without the lock. */
+static void leave(struct backing *backing, struct backing **leaving)
 {
-	struct backing *leaving = NULL;
+	idle_remove(backing);
+	leave_group(backing);
+	all.used_bytes -= backing->len_bytes;
+	backing->group_next = *leaving;
+	*leaving = backing;
+}
+
+/* Takes len_bytes of the budget; false where what others have open leaves too little. *ret_reuses: as much was freed for it. Where
+ * more memory is dear, copies that were used once make room before the budget is used up; not the last of them, which may be
+ * wanted again soon. */
+static bool make_room(uint64_t len_bytes, bool *ret_reuses)
+{
+	if (len_bytes > all.budget_bytes)
+		return false;
+	struct backing *leaving = NULL, *next;
 	pthread_mutex_lock(&all.lock);
-	struct backing *next;
-	while (len_bytes <= all.budget_bytes && all.used_bytes + len_bytes > all.budget_bytes && (next = idle_next())) {
-		idle_remove(next);
-		leave_group(next);
-		all.used_bytes -= next->len_bytes;
-		next->group_next = leaving;
-		leaving = next;
-	}
-	bool fits = len_bytes <= all.budget_bytes && all.used_bytes + len_bytes <= all.budget_bytes;
+	uint64_t used_bytes = all.used_bytes;
+	if (thrift_wants_reuse(&all.thrift))
+		while (used_bytes - all.used_bytes < len_bytes && all.copies_on_trial.len_bytes > LEFT_BYTES)
+			leave(all.copies_on_trial.oldest, &leaving);
+	while (all.used_bytes + len_bytes > all.budget_bytes && (next = idle_next()))
+		leave(next, &leaving);
+	*ret_reuses = used_bytes - all.used_bytes >= len_bytes;
+	bool fits = all.used_bytes + len_bytes <= all.budget_bytes;
 	if (fits)
 		all.used_bytes += len_bytes;
 	pthread_mutex_unlock(&all.lock);
@@ -196,14 +222,6 @@ static void give_room_back(uint64_t len_bytes)
 }
 
 /* ---- making one ---- */
-
-/* Of this thread: when others have the processor doesn't count, what the host does with our memory does. */
-static uint64_t cpu_now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static struct backing *find(const struct backing_group *group, uint64_t key)
 {
@@ -272,9 +290,11 @@ bool backing_may_begin(const struct backing_group *group, uint64_t key, uint64_t
 	return may;
 }
 
-struct backing *backing_begin(struct backing_group *group, uint64_t key, uint64_t len_bytes, bool ahead)
+struct backing *backing_begin(struct backing_group *group, const struct backing_wish *wish)
 {
-	if (!backing_may_begin(group, key, len_bytes) || !make_room(len_bytes))
+	bool reuses;
+	uint64_t len_bytes = wish->len_bytes;
+	if (!backing_may_begin(group, wish->key, len_bytes) || !make_room(len_bytes, &reuses))
 		return NULL;
 	struct backing *backing = calloc(1, sizeof *backing);
 	int fd = backing ? openat(all.tmpfs_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
@@ -283,7 +303,9 @@ struct backing *backing_begin(struct backing_group *group, uint64_t key, uint64_
 		give_room_back(len_bytes);
 		return NULL;
 	}
-	*backing = (struct backing){.key = key, .len_bytes = len_bytes, .refs = 1, .uses = !ahead, .fd = fd};
+	*backing = (struct backing){.key = wish->key, .len_bytes = len_bytes, .refs = 1, .uses = !wish->ahead, .fd = fd};
+	backing->copy = wish->copy;
+	backing->reuses = reuses;
 	cache_reserve((int64_t)len_bytes);
 	status_add(&status.backing_bytes, len_bytes);
 	if (enter(group, backing))
@@ -301,18 +323,20 @@ static const struct {
 	long instead_bytes; /* written in these pages before larger ones are tried again */
 } sizes[NSIZES] = {{512 << 10, 0}, {64 << 10, 64 << 20}, {4 << 10, 1 << 20}};
 
-static ssize_t write_page(int fd, const char *from, size_t len_bytes, uint64_t offset)
+static ssize_t write_page(struct backing *backing, const char *from, size_t len_bytes, uint64_t offset)
 {
 	static atomic_long instead[NSIZES]; /* bytes still to be written in pages of this size or smaller */
 	unsigned size = NSIZES - 1;
 	while (size > 0 && atomic_load_explicit(&instead[size], memory_order_relaxed) <= 0)
 		size--;
 	size_t left_bytes = sizes[size].bytes - offset % sizes[size].bytes;
-	uint64_t start_ns = cpu_now_ns();
-	ssize_t n = pwrite(fd, from, len_bytes < left_bytes ? len_bytes : left_bytes, (off_t)offset);
+	uint64_t start_ns = all.kernel.cpu_now_ns();
+	ssize_t n = pwrite(backing->fd, from, len_bytes < left_bytes ? len_bytes : left_bytes, (off_t)offset);
+	uint64_t took_ns = all.kernel.cpu_now_ns() - start_ns;
+	backing->write_ns += took_ns;
 	for (unsigned i = 1; i <= size && n > 0; i++)
 		atomic_fetch_sub_explicit(&instead[i], n, memory_order_relaxed);
-	if (size + 1 < NSIZES && n >= TIMED_BYTES && cpu_now_ns() - start_ns > (uint64_t)SLOW_NS_PER_KIB * ((size_t)n >> 10))
+	if (size + 1 < NSIZES && n >= TIMED_BYTES && took_ns > (uint64_t)SLOW_NS_PER_KIB * ((size_t)n >> 10))
 		atomic_store_explicit(&instead[size + 1], sizes[size + 1].instead_bytes, memory_order_relaxed);
 	return n;
 }
@@ -321,7 +345,7 @@ int backing_write(struct backing *backing, uint64_t offset, const void *data, si
 {
 	const char *from = data;
 	while (len_bytes > 0) {
-		ssize_t n = write_page(backing->fd, from, len_bytes, offset);
+		ssize_t n = write_page(backing, from, len_bytes, offset);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -345,6 +369,7 @@ int backing_finish(struct backing *backing)
 	close(backing->fd); /* the kernel holds the file */
 	backing->fd = -1;
 	pthread_mutex_lock(&all.lock);
+	thrift_note(&all.thrift, backing->reuses, backing->len_bytes, backing->write_ns);
 	backing->id = id;
 	pthread_cond_broadcast(&all.settled);
 	pthread_mutex_unlock(&all.lock);

@@ -29,6 +29,7 @@ struct backing_group {
 struct backing_kernel {
 	int (*add)(int fd);
 	void (*remove)(int id);
+	uint64_t (*cpu_now_ns)(void); /* processor time of the calling thread */
 };
 
 /* The tmpfs. 0, or a negative errno: no backing files can be made (-EPERM without CAP_SYS_ADMIN). budget_bytes: for all. Before any
@@ -43,9 +44,15 @@ bool backing_is_on(void);
  * NULL where there is none. */
 struct backing *backing_find(struct backing_group *group, uint64_t key, const struct patience *patience);
 
-/* Begins it, of a size: the caller's to write until backing_finish, or backing_unref where it can't be. NULL: there is one, or none
- * can be had now. ahead: nobody has asked for it yet. */
-struct backing *backing_begin(struct backing_group *group, uint64_t key, uint64_t len_bytes, bool ahead);
+struct backing_wish {
+	uint64_t key, len_bytes;
+	bool ahead; /* nobody has asked for it yet */
+	bool copy;  /* what it is made from stays in the cache */
+};
+
+/* Begins one: the caller's to write until backing_finish, or backing_unref where it can't be. NULL: there is one, or none can be
+ * had now. */
+struct backing *backing_begin(struct backing_group *group, const struct backing_wish *wish);
 int backing_write(struct backing *backing, uint64_t offset, const void *data, size_t len_bytes); /* 0 or a negative errno */
 /* It is complete; the reference stays. A negative errno where the kernel doesn't take it: then the reference is gone, and no more
  * are made where it says that it never will (-EPERM, -EOPNOTSUPP). */

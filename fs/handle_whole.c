@@ -84,9 +84,28 @@ static bool never_waits(void *context)
 
 static const struct patience none = {never_waits, NULL};
 
+/* Without a file's header. */
+static uint64_t array_bytes(const struct handle *handle)
+{
+	return handle->size_bytes - view_info(handle->view)->header_bytes;
+}
+
 static struct backing *find_backing(const struct whole *whole, const struct patience *patience)
 {
 	return backing_find(image_backings(whole->handle->target.image), whole->handle->backing_key, patience);
+}
+
+static struct backing *begin_one(struct handle *handle)
+{
+	const struct picture *picture = &handle->target.picture;
+	const struct image *image = handle->target.image;
+	const struct backing_wish wish = {
+		.key = handle->backing_key,
+		.len_bytes = handle->size_bytes,
+		.ahead = pool_is_worker(),
+		.copy = !image_may_be_kept_as(image, picture->part_index, picture->level, array_bytes(handle)),
+	};
+	return backing_begin(image_backings(handle->target.image), &wish);
 }
 
 /* What was read whole through requests is in the kernel's pages, or was read past them: then a backing file is made by somebody who
@@ -103,7 +122,7 @@ static void begin_backing(struct whole *whole)
 		handle->again =
 			fits(handle, BACKED_MOST_BYTES) && backing_may_begin(group, handle->backing_key, handle->size_bytes);
 	else if (is_worth_a_backing(whole))
-		whole->writing = backing_begin(group, handle->backing_key, handle->size_bytes, pool_is_worker());
+		whole->writing = begin_one(handle);
 	if (!whole->writing && !pool_is_worker())
 		handle->direct = was_read ? was_direct : is_better_direct(whole);
 }
@@ -169,8 +188,7 @@ static void backing_made(struct handle *handle, struct backing *backing)
 {
 	const struct picture *picture = &handle->target.picture;
 	handle->backing = backing;
-	image_kept_as(handle->target.image, picture->part_index, picture->level,
-		      handle->size_bytes - view_info(handle->view)->header_bytes);
+	image_kept_as(handle->target.image, picture->part_index, picture->level, array_bytes(handle));
 }
 
 int whole_end(struct whole *whole, int rc, struct err *err)

@@ -516,10 +516,15 @@ void image_unuse(struct image *image)
 	pthread_mutex_unlock(&image->lock);
 }
 
-void image_kept_as(struct image *image, uint32_t part, uint32_t level, uint64_t len_bytes)
+bool image_may_be_kept_as(const struct image *image, uint32_t part, uint32_t level, uint64_t len_bytes)
 {
 	const struct codec_header *header = image_header(image);
-	if (header->nparts != 1 || header->parts[0].nlevels != 1 || len_bytes != image_level_bytes(image, part, level))
+	return header->nparts == 1 && header->parts[0].nlevels == 1 && len_bytes == image_level_bytes(image, part, level);
+}
+
+void image_kept_as(struct image *image, uint32_t part, uint32_t level, uint64_t len_bytes)
+{
+	if (!image_may_be_kept_as(image, part, level, len_bytes))
 		return;
 	pthread_mutex_lock(&image->lock);
 	if (image->nusers == 1)

@@ -67,7 +67,9 @@ struct image_area image_area_of_level(const struct image *image, uint32_t part, 
 int image_use(struct image *image, const struct image_area *area, void (*meanwhile)(void *context), void *context, struct err *err);
 void image_unuse(struct image *image);
 /* Somebody who uses it keeps len_bytes of values that were made from this level. Where that is all there is of the image, in the
- * same number of bytes, and nobody else uses it, its samples are dropped: who asks for another form of it decodes it again. */
+ * same number of bytes (image_may_be_kept_as), and nobody else uses it, its samples are dropped: who asks for another form of it
+ * decodes it again. */
+bool image_may_be_kept_as(const struct image *image, uint32_t part, uint32_t level, uint64_t len_bytes);
 void image_kept_as(struct image *image, uint32_t part, uint32_t level, uint64_t len_bytes);
 
 /* Whether the first image_use decodes all of it. */

@@ -33,7 +33,7 @@ def fresh_mounts_of(bench, archive):
         place(archive, os.path.join(folder, "data.zip"))
         place(datasets.wake_zip(bench.inputs), os.path.join(folder, "wake.zip"))
         inputs.read_whole(archive)
-        with FreshMount(folder, WAKE, "follow_symlinks") as fresh:
+        with FreshMount(folder, WAKE, "follow_symlinks,ro") as fresh:
             yield fresh
 
 

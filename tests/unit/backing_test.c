@@ -36,10 +36,25 @@ static void remove_id(int id)
 	known -= id > 0;
 }
 
+/* A clock for which memory beyond what was held at any time before is dear, where it is told so. */
+static bool dear;
+static uint64_t now_ns, most_bytes;
+
+static uint64_t look_at_clock(void)
+{
+	bool fresh = atomic_load(&status.backing_bytes) > most_bytes;
+	return now_ns += dear ? (fresh ? 100000000 : 5000000) : 0;
+}
+
+static struct backing *begin(struct backing_group *group, uint64_t key, uint64_t len_bytes)
+{
+	return backing_begin(group, &(struct backing_wish){.key = key, .len_bytes = len_bytes});
+}
+
 /* Makes one; NULL where there is no room. */
 static struct backing *make(struct backing_group *group, uint64_t key, uint64_t len_bytes)
 {
-	struct backing *backing = backing_begin(group, key, len_bytes, false);
+	struct backing *backing = begin(group, key, len_bytes);
 	if (backing && (backing_write(backing, len_bytes - 1, "x", 1) != 0 || backing_finish(backing) != 0))
 		return NULL;
 	return backing;
@@ -59,15 +74,15 @@ static void test_life(void)
 	struct backing *one = make(&group, 7, 1000);
 	expect("one is made and the kernel knows it", one && known == 1 && backing_id(one) == last_id);
 	expect("it is found under its key in its group only", finds(&group, 7) && !finds(&group, 8) && !finds(&other, 7));
-	expect("no second one of that key is begun", !backing_begin(&group, 7, 1000, false));
+	expect("no second one of that key is begun", !begin(&group, 7, 1000));
 	expect("its bytes are counted", atomic_load(&status.backing_bytes) == 1000);
 	backing_unref(one);
 	expect("it stays when nobody refers to it", finds(&group, 7));
-	struct backing *given_up = backing_begin(&group, 9, 500, false);
+	struct backing *given_up = begin(&group, 9, 500);
 	backing_unref(given_up);
 	expect("one that is given up is gone", !finds(&group, 9) && atomic_load(&status.backing_bytes) == 1000);
 	refuse = -ENFILE;
-	struct backing *refused = backing_begin(&group, 9, 500, false);
+	struct backing *refused = begin(&group, 9, 500);
 	expect("one that the kernel refuses is gone too", backing_finish(refused) == -ENFILE && !finds(&group, 9));
 	refuse = 0;
 	backing_group_drop(&group);
@@ -79,10 +94,10 @@ static void test_budget(void)
 	struct backing_group group = {0};
 	struct backing *open = make(&group, 1, 40000);
 	backing_unref(make(&group, 2, 40000));
-	expect("what is larger than the budget is not begun", !backing_begin(&group, 3, 100001, false));
+	expect("what is larger than the budget is not begun", !begin(&group, 3, 100001));
 	struct backing *third = make(&group, 3, 50000);
 	expect("room is made by what nobody has open", third && !finds(&group, 2) && finds(&group, 1));
-	expect("what is open stays, and then there is no room", !backing_begin(&group, 4, 20000, false) && finds(&group, 1));
+	expect("what is open stays, and then there is no room", !begin(&group, 4, 20000) && finds(&group, 1));
 	backing_unref(open);
 	backing_unref(third);
 	backing_group_drop(&group);
@@ -99,7 +114,7 @@ static void test_what_was_read(void)
 	backing_note_read(&group, 6, false);
 	expect("the last that was read", backing_was_read(&group, 6, &direct) && !direct && !backing_was_read(&group, 5, &direct));
 	expect("one may be begun within the budget", backing_may_begin(&group, 6, 100000) && !backing_may_begin(&group, 6, 100001));
-	struct backing *one = backing_begin(&group, 6, 100, false);
+	struct backing *one = begin(&group, 6, 100);
 	expect("none is begun beside one under way", !backing_may_begin(&group, 6, 100) && backing_may_begin(&group, 5, 100));
 	backing_unref(one);
 	expect("when it is given up one may be", backing_may_begin(&group, 6, 100));
@@ -125,6 +140,34 @@ static void test_passes(void)
 	backing_group_drop(&group);
 }
 
+/* Makes one that is no copy, or is one, and uses it once. */
+static void use_once(struct backing_group *group, uint64_t key, uint64_t len_bytes, bool copy)
+{
+	struct backing *backing = backing_begin(group, &(struct backing_wish){.key = key, .len_bytes = len_bytes, .copy = copy});
+	if (backing && backing_write(backing, 0, "x", 1) == 0 && backing_finish(backing) == 0)
+		backing_unref(backing);
+	uint64_t held_bytes = atomic_load(&status.backing_bytes);
+	most_bytes = held_bytes > most_bytes ? held_bytes : most_bytes;
+}
+
+/* With room for all of them. */
+static void test_dear_memory(void)
+{
+	const uint64_t len_bytes = 40 << 20;
+	struct backing_group group = {0};
+	for (uint64_t key = 1; key <= 4; key++)
+		use_once(&group, key, len_bytes, key != 1);
+	expect("where memory is cheap all are kept", atomic_load(&status.backing_bytes) == 4 * len_bytes);
+	dear = true;
+	for (uint64_t key = 5; key <= 68; key++)
+		use_once(&group, key, len_bytes, true);
+	expect("where it is dear copies make room for others", atomic_load(&status.backing_bytes) < 28 * len_bytes);
+	expect("the last of them stays", finds(&group, 68));
+	expect("what is no copy stays", finds(&group, 1));
+	backing_group_drop(&group);
+	dear = false;
+}
+
 static struct backing_group shared;
 static atomic_int made, wrong;
 
@@ -132,7 +175,7 @@ static void *reader(void *unused)
 {
 	(void)unused;
 	struct backing *backing = backing_find(&shared, 5, NULL);
-	if (!backing && (backing = backing_begin(&shared, 5, 3000, false))) {
+	if (!backing && (backing = begin(&shared, 5, 3000))) {
 		atomic_fetch_add(&made, 1);
 		usleep(20000);
 		backing_write(backing, 0, "abc", 3);
@@ -160,7 +203,7 @@ static void test_threads(void)
 	expect("of many at once one makes it and the others get it", atomic_load(&made) == 1 && atomic_load(&wrong) == 0);
 	int asked = 0;
 	struct patience patience = {gives_up, &asked};
-	struct backing *begun = backing_begin(&shared, 6, 10, false);
+	struct backing *begun = begin(&shared, 6, 10);
 	expect("who waits may give up", !backing_find(&shared, 6, &patience) && asked == 3);
 	backing_unref(begun);
 	backing_group_drop(&shared);
@@ -171,8 +214,7 @@ static void test_refusal(void)
 	struct backing_group group = {0};
 	struct backing *kept = make(&group, 1, 10);
 	refuse = -EPERM;
-	expect("a kernel that says never isn't asked again",
-	       !make(&group, 2, 10) && !backing_is_on() && !backing_begin(&group, 2, 10, false));
+	expect("a kernel that says never isn't asked again", !make(&group, 2, 10) && !backing_is_on() && !begin(&group, 2, 10));
 	expect("what it took before is found all the same", finds(&group, 1));
 	backing_unref(kept);
 	backing_group_drop(&group);
@@ -180,7 +222,7 @@ static void test_refusal(void)
 
 int main(void)
 {
-	static const struct backing_kernel kernel = {add, remove_id};
+	static const struct backing_kernel kernel = {add, remove_id, look_at_clock};
 	cache_start(1 << 20);
 	int rc = backing_start(100000, &kernel);
 	if (rc == -EPERM || rc == -ENOSYS) {
@@ -193,6 +235,9 @@ int main(void)
 	test_what_was_read();
 	test_passes();
 	test_threads();
+	backing_stop();
+	expect("it starts again", backing_start((uint64_t)4 << 30, &kernel) == 0);
+	test_dear_memory();
 	test_refusal();
 	backing_stop();
 	cache_stop();
