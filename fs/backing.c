@@ -18,6 +18,8 @@ enum {
 	KEPT_ONE_IN = 8,
 	FORGOTTEN_AFTER = 4,
 	LEFT_BYTES = 64 << 20,
+	DEAR_NS = 350000, /* a MiB */
+	TRY_DEAR_EVERY = 8,
 	NSIZES = 3,
 	TIMED_BYTES = 64 << 10,
 	SLOW_NS_PER_KIB = 1000,
@@ -288,6 +290,15 @@ bool backing_may_begin(const struct backing_group *group, uint64_t key, uint64_t
 	bool may = all.on && len_bytes <= all.budget_bytes && !find(group, key);
 	pthread_mutex_unlock(&all.lock);
 	return may;
+}
+
+bool backing_is_dear(void)
+{
+	static unsigned asked;
+	pthread_mutex_lock(&all.lock);
+	bool dear = thrift_cost_ns(&all.thrift) > DEAR_NS && ++asked % TRY_DEAR_EVERY != 0;
+	pthread_mutex_unlock(&all.lock);
+	return dear;
 }
 
 struct backing *backing_begin(struct backing_group *group, const struct backing_wish *wish)

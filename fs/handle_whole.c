@@ -65,15 +65,28 @@ static bool is_worth_a_backing(const struct whole *whole)
 	       take_habit();
 }
 
+/* Whether it could be read straight to the reader's memory instead of having a backing file. */
+static bool may_be_direct(const struct whole *whole)
+{
+	const struct handle *handle = whole->handle;
+	return !pool_is_worker() && fits(handle, BACKED_MOST_BYTES) && handle->size_bytes > STORED_MOST_BYTES &&
+	       atomic_load(&habit) > 0 &&
+	       backing_may_begin(image_backings(handle->target.image), handle->backing_key, handle->size_bytes);
+}
+
 /* Of a large array that open has decoded, a backing file or the kernel's pages are memory that is written once and read once. Fresh
  * memory can cost as much as the decode: a read that goes straight to the reader's memory needs none. Who reads it again gets the
  * backing file after all. */
 static bool is_better_direct(const struct whole *whole)
 {
-	const struct handle *handle = whole->handle;
-	return fits(handle, BACKED_MOST_BYTES) && handle->size_bytes > STORED_MOST_BYTES &&
-	       image_opens_whole(handle->target.image) && atomic_load(&habit) > 0 &&
-	       backing_may_begin(image_backings(handle->target.image), handle->backing_key, handle->size_bytes);
+	return may_be_direct(whole) && image_opens_whole(whole->handle->target.image);
+}
+
+/* Where any chunk is decoded alone, the backing file is written beside the decode, by a thread that would only wait: that is faster
+ * than to convert at each read, unless its pages cost too much. */
+static bool is_cheaper_direct(const struct whole *whole)
+{
+	return whole->handle->target.picture.part->access == CODEC_ACCESS_CHUNK && may_be_direct(whole) && backing_is_dear();
 }
 
 static bool never_waits(void *context)
@@ -118,13 +131,19 @@ static void begin_backing(struct whole *whole)
 	handle->backing = find_backing(whole, was_read || pool_is_worker() ? &none : whole->pages->patience);
 	if (handle->backing)
 		return;
-	if (was_read)
+	if (was_read) {
 		handle->again =
 			fits(handle, BACKED_MOST_BYTES) && backing_may_begin(group, handle->backing_key, handle->size_bytes);
-	else if (is_worth_a_backing(whole))
+		handle->direct = was_direct;
+		return;
+	}
+	handle->direct = is_cheaper_direct(whole);
+	if (!handle->direct && is_worth_a_backing(whole))
 		whole->writing = begin_one(handle);
-	if (!whole->writing && !pool_is_worker())
-		handle->direct = was_read ? was_direct : is_better_direct(whole);
+	if (!handle->direct && !whole->writing)
+		handle->direct = is_better_direct(whole);
+	if (handle->direct)
+		image_pattern_expect(&handle->pattern);
 }
 
 void whole_begin(struct whole *whole, struct handle *handle, const struct handle_pages *pages)

@@ -106,6 +106,8 @@ struct image_pattern {
 };
 /* A read of the array begins; before its reader is made. */
 void image_pattern_note(struct image_pattern *pattern, uint64_t offset, size_t len_bytes);
+/* The array is going to be read on and on. */
+void image_pattern_expect(struct image_pattern *pattern);
 
 /* A view_source over a (part, level) for one read. The image must be in use. */
 struct image_reader {

@@ -61,6 +61,13 @@ void image_pattern_note(struct image_pattern *pattern, uint64_t offset, size_t l
 	pthread_mutex_unlock(&pattern->lock);
 }
 
+void image_pattern_expect(struct image_pattern *pattern)
+{
+	pthread_mutex_lock(&pattern->lock);
+	pattern->streak = STREAM_STREAK;
+	pthread_mutex_unlock(&pattern->lock);
+}
+
 /* Reads that move on from chunk row to chunk row are noticed: 1 where they go down, -1 up, 0 neither (yet). *ret_sure: they
  * did so twice, else it is only that the file is read on and on, from its first or last chunk row. */
 static int direction_of(struct image_pattern *pattern, const uint32_t *want, uint32_t nchunks_y, bool *ret_sure)
