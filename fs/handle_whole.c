@@ -74,12 +74,15 @@ static bool may_be_direct(const struct whole *whole)
 	       backing_may_begin(image_backings(handle->target.image), handle->backing_key, handle->size_bytes);
 }
 
-/* Of a large array that open has decoded, a backing file or the kernel's pages are memory that is written once and read once. Fresh
- * memory can cost as much as the decode: a read that goes straight to the reader's memory needs none. Who reads it again gets the
- * backing file after all. */
+/* Of a large array a backing file or the kernel's pages are memory that is written once and read once. Fresh memory can cost as
+ * much as the decode: a read that goes straight to the reader's memory needs none. That is so where open has decoded it, and where
+ * it is decoded forwards, by one processor, while another converts and copies. Who reads it again gets the backing file after all.
+ */
 static bool is_better_direct(const struct whole *whole)
 {
-	return may_be_direct(whole) && image_opens_whole(whole->handle->target.image);
+	const struct handle *handle = whole->handle;
+	return may_be_direct(whole) &&
+	       (image_opens_whole(handle->target.image) || handle->target.picture.part->access == CODEC_ACCESS_FORWARD);
 }
 
 /* Where any chunk is decoded alone, the backing file is written beside the decode, by a thread that would only wait: that is faster

@@ -1,11 +1,13 @@
 """Arrays in backing files that the kernel reads by itself: the same bytes, within the budget, one way at a time."""
 import ctypes
+import errno
 import mmap
 import os
 import signal
 import subprocess
 import sys
 import threading
+import zlib
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 
 import make_exr
 import make_jpeg
+import make_png
 from case import pattern
 from make_exr import HALF, ZIP, Channel, Part, exr
 from pixmount import Mount, errno_of, open_errno, read_all, read_range, wait_for
@@ -158,27 +161,38 @@ def test_a_png_is_not_made_whole_before_it_is_decoded(source, mounted):
     assert mount.stats()["backing_bytes"] == len(wanted) and read_all(path) == wanted
 
 
-HUGE = (1600, 1800)        # of a JPEG: 35 MB as float32
+HUGE = (1600, 1800)        # 35 MB as float32
 
 
-@pytest.fixture(scope="module")
-def huge_jpegs(tmp_path_factory):
-    """A folder of three, alone in their folders; after the first was read whole the next ones are read direct."""
-    folder = tmp_path_factory.mktemp("huge")
-    for i in range(3):
-        (folder / f"{i}").mkdir()
-        (folder / f"{i}" / "x.jpg").write_bytes(make_jpeg.encode(np.roll(make_jpeg.photograph(*HUGE), 17 * i, axis=1)))
-    return folder
+def huge_image(kind, seed):
+    if kind == "jpg":
+        return make_jpeg.encode(np.roll(make_jpeg.photograph(*HUGE), 17 * seed, axis=1))
+    return cv2.imencode(".png", pattern(*HUGE, 3, 8, seed), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
 
-def wanted_of(folder, i):
-    return truth((folder / f"{i}" / "x.jpg").read_bytes())
+class Huge:
+    """A folder of three images, alone in their folders; after the first was read whole the next ones are read direct."""
+
+    def __init__(self, folder, kind):
+        self.folder, self.name = folder, f"x.{kind}"
+        for i in range(3):
+            (folder / f"{i}").mkdir()
+            (folder / f"{i}" / self.name).write_bytes(huge_image(kind, i))
+
+    def wanted(self, i):
+        return truth((self.folder / f"{i}" / self.name).read_bytes())
 
 
-def test_large_arrays_that_open_decodes_go_straight_to_the_reader(huge_jpegs, mounted, tmp_path):
-    mount = mounted(huge_jpegs)
-    first, path = (mount.at(f"{i}", "x.jpg", "pixels.f32") for i in (0, 1))
-    wanted = wanted_of(huge_jpegs, 1)
+@pytest.fixture(scope="module", params=["jpg", "png"])
+def huge(request, tmp_path_factory):
+    """Decoded by open, and decoded forwards as it is read."""
+    return Huge(tmp_path_factory.mktemp("huge"), request.param)
+
+
+def test_large_arrays_go_straight_to_the_reader(huge, mounted, tmp_path):
+    mount = mounted(huge.folder)
+    first, path = (mount.at(f"{i}", huge.name, "pixels.f32") for i in (0, 1))
+    wanted = huge.wanted(1)
     assert grown(mount, lambda: read_all(first), "direct_opens") == 0
     with open(path, "rb", buffering=0) as file:
         assert mount.stats()["direct_opens"] == 1
@@ -195,11 +209,11 @@ def test_large_arrays_that_open_decodes_go_straight_to_the_reader(huge_jpegs, mo
     assert mount.stats()["backed_opens"] == 0 and mount.stats()["backing_bytes"] == 0
 
 
-def test_a_direct_array_that_is_read_again_gets_a_backing_file(huge_jpegs, mounted):
-    mount = mounted(huge_jpegs)
-    read_all(mount.at("0", "x.jpg", "pixels.f32"))
+def test_a_direct_array_that_is_read_again_gets_a_backing_file(huge, mounted):
+    mount = mounted(huge.folder)
+    read_all(mount.at("0", huge.name, "pixels.f32"))
     released(mount)
-    path, wanted = mount.at("2", "x.jpg", "pixels.npy"), wanted_of(huge_jpegs, 2)
+    path, wanted = mount.at("2", huge.name, "pixels.npy"), huge.wanted(2)
     assert grown(mount, lambda: read_all(path), "direct_opens") == 1
     assert mount.stats()["backing_bytes"] == 0
     assert np.load(path).tobytes() == wanted
@@ -208,19 +222,39 @@ def test_a_direct_array_that_is_read_again_gets_a_backing_file(huge_jpegs, mount
     assert np.load(path, mmap_mode="r").tobytes() == wanted and np.load(path).tobytes() == wanted
 
 
-def test_small_reads_are_not_direct(huge_jpegs, mounted):
+def test_small_reads_are_not_direct(huge, mounted):
     """Each would be a request: who reads so gets the kernel's pages with the next array."""
-    mount = mounted(huge_jpegs)
-    read_all(mount.at("0", "x.jpg", "pixels.f32"))
+    mount = mounted(huge.folder)
+    read_all(mount.at("0", huge.name, "pixels.f32"))
     released(mount)
-    wanted, got = wanted_of(huge_jpegs, 1), []
+    wanted, got = huge.wanted(1), []
 
     def read_small():
-        with open(mount.at("1", "x.jpg", "pixels.f32"), "rb", buffering=0) as file:
+        with open(mount.at("1", huge.name, "pixels.f32"), "rb", buffering=0) as file:
             while part := file.read(20000):
                 got.append(part)
     assert grown(mount, read_small, "direct_opens") == 1 and b"".join(got) == wanted
-    assert grown(mount, lambda: read_all(mount.at("2", "x.jpg", "pixels.f32")), "direct_opens") == 0
+    assert grown(mount, lambda: read_all(mount.at("2", huge.name, "pixels.f32")), "direct_opens") == 0
+
+
+def test_damage_that_a_direct_read_meets(source, mounted):
+    """The stream ends in the midst of the rows, with right checksums: what lies before is right, what lies behind an error."""
+    samples = pattern(*HUGE, 3, 8)
+    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in samples), 1)
+    head = b"\x89PNG\r\n\x1a\n" + make_png.ihdr(HUGE[1], HUGE[0], 8, make_png.RGB)
+    (source / "a.png").write_bytes(head + make_png.chunk(b"IDAT", rows) + make_png.chunk(b"IEND"))
+    (source / "other").mkdir()
+    (source / "other" / "b.png").write_bytes(head + make_png.chunk(b"IDAT", rows[:len(rows) // 2]) + make_png.chunk(b"IEND"))
+    mount = mounted(source)
+    wanted = (samples.astype(np.float32) / np.float32(255)).tobytes()
+    assert read_all(mount.at("a.png", "pixels.f32")) == wanted
+    released(mount)
+    with open(mount.at("other", "b.png", "pixels.f32"), "rb", buffering=0) as file:
+        assert mount.stats()["direct_opens"] == 1
+        assert os.pread(file.fileno(), 8 << 20, 0) == wanted[:8 << 20]
+        assert errno_of(os.pread, file.fileno(), 1 << 20, len(wanted) - (1 << 20)) == errno.EIO
+        assert os.pread(file.fileno(), 1 << 20, 5000) == wanted[5000:5000 + (1 << 20)]
+    assert read_all(mount.at("a.png", "pixels.f32")) == wanted
 
 
 def test_images_of_a_folder_in_order_are_made_ahead(source, mounted):
