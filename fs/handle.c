@@ -105,16 +105,17 @@ int handle_open_host(int fd, bool keep_cache, struct handle **ret_handle, struct
 	return 0;
 }
 
-/* Who read most of this image will want the next one; of a backing file that isn't seen, but it cost as much. */
+/* Who read most of this image will want the next one; of a backing file that isn't seen, but it cost as much. Of a large array only
+ * the samples: from those it is read without one. */
 static void tell_ahead(struct handle *handle)
 {
 	const struct picture *picture = &handle->target.picture;
 	uint64_t decoded_bytes = image_level_bytes(handle->target.image, picture->part_index, picture->level);
 	if (!handle->node || pool_is_worker())
 		return;
-	if (handle->backing)
+	if (handle->backing && handle->size_bytes <= WHOLE_LARGE_BYTES)
 		ahead_note(handle->node, decoded_bytes > handle->size_bytes ? decoded_bytes : handle->size_bytes, handle->below);
-	else if (atomic_load(&handle->served_bytes) >= handle->size_bytes / 2)
+	else if (handle->backing || atomic_load(&handle->served_bytes) >= handle->size_bytes / 2)
 		ahead_note(handle->node, decoded_bytes, NULL);
 }
 

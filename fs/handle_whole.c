@@ -11,10 +11,7 @@
 enum {
 	PAGE_BYTES = 4096,
 	PIECE_BYTES = 512 << 10,
-	LEAST_BYTES = 128 << 10, /* less is one read, which costs less than a backing file and is needed anyway without one */
-	/* Of more, pages that are stored early have left the processor's caches before they are read: then a read that makes them
-	 * just before is cheaper. Measured: at 2, 12 and 36 MB all processor time is 14, 13 and 5 % less, at 113 MB 10 % more. */
-	STORED_MOST_BYTES = 32 << 20,
+	LEAST_BYTES = 128 << 10,       /* less is one read, which costs less than a backing file and is needed anyway without one */
 	BACKED_MOST_BYTES = 320 << 20, /* opening one that then isn't read whole shouldn't take longer than a look at it may */
 	DIRECT_READ_BYTES = 64 << 10,  /* smaller reads are cheaper out of the kernel's pages, which it reads ahead */
 	HABIT = 4,                     /* arrays made whole for each one that was seen to be read whole */
@@ -58,38 +55,27 @@ static bool is_worth_a_backing(const struct whole *whole)
 	const struct handle *handle = whole->handle;
 	if (!fits(handle, BACKED_MOST_BYTES))
 		return false;
-	if (whole->pages->now || (image_opens_whole(handle->target.image) && handle->size_bytes <= STORED_MOST_BYTES))
+	if (whole->pages->now || (image_opens_whole(handle->target.image) && handle->size_bytes <= WHOLE_LARGE_BYTES))
 		return true;
 	return (handle->target.picture.part->access == CODEC_ACCESS_CHUNK || pool_is_worker() ||
 		image_is_decoded(handle->target.image, &handle->area)) &&
 	       take_habit();
 }
 
-/* Whether it could be read straight to the reader's memory instead of having a backing file. */
-static bool may_be_direct(const struct whole *whole)
-{
-	const struct handle *handle = whole->handle;
-	return !pool_is_worker() && fits(handle, BACKED_MOST_BYTES) && handle->size_bytes > STORED_MOST_BYTES &&
-	       atomic_load(&habit) > 0 &&
-	       backing_may_begin(image_backings(handle->target.image), handle->backing_key, handle->size_bytes);
-}
-
 /* Of a large array a backing file or the kernel's pages are memory that is written once and read once. Fresh memory can cost as
- * much as the decode: a read that goes straight to the reader's memory needs none. That is so where open has decoded it, and where
- * it is decoded forwards, by one processor, while another converts and copies. Who reads it again gets the backing file after all.
- */
+ * much as the decode: a read that goes straight to the reader's memory needs none. So it does where the image is decoded by then,
+ * and where it is decoded forwards, by one processor, while another converts and copies. Else, where any chunk is decoded alone,
+ * the backing file is written beside the decode, by a thread that would only wait: that is faster than to convert at each read,
+ * unless its pages cost too much. Who reads it again gets the backing file after all. */
 static bool is_better_direct(const struct whole *whole)
 {
 	const struct handle *handle = whole->handle;
-	return may_be_direct(whole) &&
-	       (image_opens_whole(handle->target.image) || handle->target.picture.part->access == CODEC_ACCESS_FORWARD);
-}
-
-/* Where any chunk is decoded alone, the backing file is written beside the decode, by a thread that would only wait: that is faster
- * than to convert at each read, unless its pages cost too much. */
-static bool is_cheaper_direct(const struct whole *whole)
-{
-	return whole->handle->target.picture.part->access == CODEC_ACCESS_CHUNK && may_be_direct(whole) && backing_is_dear();
+	struct image *image = handle->target.image;
+	if (pool_is_worker() || !fits(handle, BACKED_MOST_BYTES) || handle->size_bytes <= WHOLE_LARGE_BYTES ||
+	    atomic_load(&habit) <= 0 || !backing_may_begin(image_backings(image), handle->backing_key, handle->size_bytes))
+		return false;
+	return image_opens_whole(image) || handle->target.picture.part->access == CODEC_ACCESS_FORWARD ||
+	       image_is_decoded(image, &handle->area) || backing_is_dear();
 }
 
 static bool never_waits(void *context)
@@ -140,13 +126,11 @@ static void begin_backing(struct whole *whole)
 		handle->direct = was_direct;
 		return;
 	}
-	handle->direct = is_cheaper_direct(whole);
-	if (!handle->direct && is_worth_a_backing(whole))
-		whole->writing = begin_one(handle);
-	if (!handle->direct && !whole->writing)
-		handle->direct = is_better_direct(whole);
+	handle->direct = is_better_direct(whole);
 	if (handle->direct)
 		image_pattern_expect(&handle->pattern);
+	else if (is_worth_a_backing(whole))
+		whole->writing = begin_one(handle);
 }
 
 void whole_begin(struct whole *whole, struct handle *handle, const struct handle_pages *pages)
@@ -158,7 +142,7 @@ void whole_begin(struct whole *whole, struct handle *handle, const struct handle
 	if (pages->backing_key)
 		begin_backing(whole);
 	handle->area.expected = fits(handle, BACKED_MOST_BYTES) && atomic_load(&habit) > 0;
-	whole->wanted = whole->writing || (!handle->backing && pages->store && fits(handle, STORED_MOST_BYTES));
+	whole->wanted = whole->writing || (!handle->backing && pages->store && fits(handle, WHOLE_LARGE_BYTES));
 }
 
 static int put(const struct whole *whole, const void *piece, size_t len_bytes)

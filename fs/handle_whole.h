@@ -11,6 +11,10 @@
 
 #include "handle.h"
 
+/* Of larger arrays, pages that are stored early have left the processor's caches before they are read: then a read that makes them
+ * just before is cheaper. Measured: at 2, 12 and 36 MB all processor time is 14, 13 and 5 % less, at 113 MB 10 % more. */
+enum { WHOLE_LARGE_BYTES = 32 << 20 };
+
 struct whole {
 	struct handle *handle;
 	const struct handle_pages *pages;
