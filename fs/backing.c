@@ -18,7 +18,7 @@ enum {
 	KEPT_ONE_IN = 8,
 	FORGOTTEN_AFTER = 4,
 	LEFT_BYTES = 64 << 20,
-	DEAR_NS = 350000, /* a MiB */
+	DEAR_NS = 250000, /* a MiB */
 	TRY_DEAR_EVERY = 8,
 	NSIZES = 3,
 	TIMED_BYTES = 64 << 10,
@@ -296,7 +296,7 @@ bool backing_is_dear(void)
 {
 	static unsigned asked;
 	pthread_mutex_lock(&all.lock);
-	bool dear = thrift_cost_ns(&all.thrift) > DEAR_NS && ++asked % TRY_DEAR_EVERY != 0;
+	bool dear = all.thrift.fresh_ns > DEAR_NS && ++asked % TRY_DEAR_EVERY != 0;
 	pthread_mutex_unlock(&all.lock);
 	return dear;
 }

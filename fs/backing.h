@@ -69,8 +69,8 @@ bool backing_was_read(const struct backing_group *group, uint64_t key, bool *ret
 /* Whether one of that size could be had if nothing were open, and none is there or being made. */
 bool backing_may_begin(const struct backing_group *group, uint64_t key, uint64_t len_bytes);
 
-/* Whether the pages of a large one cost more than to read past the kernel's pages does (0.4 ms a MB, and 0.1 out of a backing
- * file), as far as those made last tell. Now and then false all the same: to see whether they still do. */
+/* Whether fresh pages for a large one cost so much that to read past the kernel's pages is faster (that costs 0.4 ms a MB, to read
+ * a backing file 0.1), as far as those written last tell. Now and then false all the same: to see whether they still do. */
 bool backing_is_dear(void);
 
 /* Forgets the group's backing files; nobody may have a reference on one. */

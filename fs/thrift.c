@@ -26,8 +26,3 @@ void thrift_note(struct thrift *thrift, bool reused, uint64_t len_bytes, uint64_
 	uint64_t *known_ns = reused ? &thrift->reused_ns : &thrift->fresh_ns;
 	*known_ns = *known_ns ? (3 * *known_ns + cost_ns) / 4 : cost_ns;
 }
-
-uint64_t thrift_cost_ns(const struct thrift *thrift)
-{
-	return thrift->reused_ns && thrift->reused_ns < thrift->fresh_ns ? thrift->reused_ns : thrift->fresh_ns;
-}

@@ -21,7 +21,4 @@ bool thrift_wants_reuse(struct thrift *thrift);
 
 void thrift_note(struct thrift *thrift, bool reused, uint64_t len_bytes, uint64_t took_ns);
 
-/* What a MiB costs in the cheaper way, as far as is known; 0: nothing is. */
-uint64_t thrift_cost_ns(const struct thrift *thrift);
-
 #endif
