@@ -18,7 +18,6 @@ enum {
 	KEPT_ONE_IN = 8,
 	FORGOTTEN_AFTER = 4,
 	LEFT_BYTES = 64 << 20,
-	DEAR_NS = 250000, /* a MiB */
 	TRY_DEAR_EVERY = 8,
 	NSIZES = 3,
 	TIMED_BYTES = 64 << 10,
@@ -296,7 +295,7 @@ bool backing_is_dear(void)
 {
 	static unsigned asked;
 	pthread_mutex_lock(&all.lock);
-	bool dear = all.thrift.fresh_ns > DEAR_NS && ++asked % TRY_DEAR_EVERY != 0;
+	bool dear = thrift_is_dear(&all.thrift) && ++asked % TRY_DEAR_EVERY != 0;
 	pthread_mutex_unlock(&all.lock);
 	return dear;
 }
@@ -314,9 +313,15 @@ struct backing *backing_begin(struct backing_group *group, const struct backing_
 		give_room_back(len_bytes);
 		return NULL;
 	}
-	*backing = (struct backing){.key = wish->key, .len_bytes = len_bytes, .refs = 1, .uses = !wish->ahead, .fd = fd};
-	backing->copy = wish->copy;
-	backing->reuses = reuses;
+	*backing = (struct backing){
+		.key = wish->key,
+		.len_bytes = len_bytes,
+		.refs = 1,
+		.uses = !wish->ahead,
+		.fd = fd,
+		.copy = wish->copy,
+		.reuses = reuses,
+	};
 	cache_reserve((int64_t)len_bytes);
 	status_add(&status.backing_bytes, len_bytes);
 	if (enter(group, backing))

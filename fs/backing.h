@@ -3,7 +3,8 @@
  * What is read through requests is copied twice, 128 KiB at a time; what lies in a backing file is read, and mapped, as any file
  * in memory is, and this process isn't asked. It has to be complete before it is handed out. Backing files lie in a tmpfs of large
  * pages that has no name, and end with this process. They are charged to the cache's budget and take half of it at most; those
- * that nobody has open leave first: those that were used once, then the longest unused. Thread-safe.
+ * that nobody has open leave first: those that were used once, then the longest unused; where fresh memory is dear (thrift.h),
+ * copies that were used once before the budget is used up. Thread-safe.
  *
  * The kernel's side (what is asked of it, and when it can) is passthrough.c.
  */

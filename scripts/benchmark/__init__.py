@@ -7,7 +7,7 @@ How it is kept fair:
 - A first read of a single image reads, in each repetition, another copy of the file (a real one, another inode) that the
   running mount has never seen: nothing of it is in pixfs or in the kernel's pages of the mount, but the daemon is warm as the
   peers' process is. Archives and files too large to copy get a new mount for each repetition and a first read of another
-  small file in it, for the same reason.
+  small file in it, for the same reason. Archives of photographs and of stacks are mounted with -o ro, as nothing is written.
 - Peers give the same array: float32 in 0..1, RGB order, (H, W, C). Each result is compared once with pixfs' and a difference
   is told. Peers have their own default number of threads.
 - ratio = median of pixfs / median of the fastest peer: below 1 pixfs is faster.
