@@ -10,7 +10,15 @@
 #include "members.h"
 #include "pool.h"
 
-enum { NDIRS = 16, NRUNS = 8, NORDERS = 2, AHEAD_BYTES = 32 << 20, LENGTH_OF_A_RUN = 3, FORGOTTEN_AFTER = 4 * NRUNS };
+enum {
+	NDIRS = 16,
+	NRUNS = 8,
+	NORDERS = 2,
+	AHEAD_BYTES = 32 << 20,
+	SHORT_BYTES = 4 << 20,
+	LENGTH_OF_A_RUN = 3,
+	FORGOTTEN_AFTER = 4 * NRUNS
+};
 
 /* Somebody who goes through a directory in one of its orders. */
 struct run {
@@ -216,14 +224,15 @@ static void decode_run(struct pool_task *task)
 	free(decode);
 }
 
-static void start_decoding(struct members *members, size_t member, const struct run *run, const char *below)
+static void start_decoding(struct members *members, size_t member, const struct run *run, const struct next *next)
 {
-	size_t below_bytes = below ? strlen(below) + 1 : 1;
+	size_t below_bytes = next->below ? strlen(next->below) + 1 : 1;
 	struct decode_task *decode = malloc(sizeof *decode + below_bytes);
 	if (!decode)
 		return;
-	*decode = (struct decode_task){{.run = decode_run}, members_ref(members), member, run, run->id};
-	memcpy(decode->below, below ? below : "", below_bytes);
+	const struct pool_task task = {.run = decode_run, .is_short = next->bytes <= SHORT_BYTES};
+	*decode = (struct decode_task){task, members_ref(members), member, run, run->id};
+	memcpy(decode->below, next->below ? next->below : "", below_bytes);
 	pool_submit(&decode->task, POOL_AHEAD);
 }
 
@@ -293,7 +302,7 @@ static bool run_on(struct dir *dir, unsigned order, uint32_t place, const uint32
 	uint64_t end = place + 1 + (wanted < most ? wanted : most);
 	end = end < dir->members->count ? end : dir->members->count;
 	for (run->started = run->started > place + 1 ? run->started : place + 1; run->started < end; run->started++)
-		start_decoding(dir->members, to_member ? to_member[run->started] : run->started, run, next->below);
+		start_decoding(dir->members, to_member ? to_member[run->started] : run->started, run, next);
 	return true;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cache.h"
+#include "pool.h"
 #include "status.h"
 #include "thrift.h"
 
@@ -237,7 +238,8 @@ struct backing *backing_find(struct backing_group *group, uint64_t key, const st
 	struct backing *backing = NULL;
 	pthread_mutex_lock(&all.lock);
 	while ((backing = find(group, key)) && !backing->id && !patience_is_over(patience))
-		patience_nap(&all.settled, &all.lock);
+		if (!pool_help(&all.lock))
+			patience_nap(&all.settled, &all.lock);
 	if (backing && !backing->id)
 		backing = NULL;
 	if (backing) {

@@ -455,7 +455,8 @@ static int image_check(struct image *image, const struct opening *opening, struc
 {
 	pthread_mutex_lock(&image->lock);
 	while (image->check_state == CHECK_RUNNING)
-		pthread_cond_wait(&image->checked, &image->lock);
+		if (!pool_help(&image->lock))
+			pthread_cond_wait(&image->checked, &image->lock);
 	bool mine = image->check_state == CHECK_NEEDED, mine_early = mine && starts_early(image, opening->area);
 	if (mine)
 		image->check_state = CHECK_RUNNING;

@@ -60,11 +60,17 @@ static bool needs_watch(void)
 	return pool.queues[POOL_DECODE].head && pool.nidle == 0 && !pool.watched && pool.noff_duty > 0;
 }
 
-/* Takes the first task of a queue and runs it. Lock held, and released meanwhile. */
-static void run_first(struct queue *queue)
+static struct pool_task *take_first(struct queue *queue)
 {
 	struct pool_task *task = queue->head;
 	queue->head = task->next;
+	return task;
+}
+
+/* Takes the first task of a queue and runs it. Lock held, and released meanwhile. */
+static void run_first(struct queue *queue)
+{
+	struct pool_task *task = take_first(queue);
 	bool watch = needs_watch();
 	pthread_mutex_unlock(&pool.lock);
 	if (watch)
@@ -193,6 +199,25 @@ bool pool_submit_if_idle(struct pool_task *task)
 	if (idle)
 		pthread_cond_signal(&pool.work);
 	return idle;
+}
+
+bool pool_help(pthread_mutex_t *held)
+{
+	if (is_worker)
+		return false;
+	pthread_mutex_lock(&pool.lock);
+	struct queue *queue = next_queue();
+	struct pool_task *task =
+		queue == &pool.queues[POOL_AHEAD] && queue->head->is_short && !pool.stopping ? take_first(queue) : NULL;
+	pthread_mutex_unlock(&pool.lock);
+	if (!task)
+		return false;
+	pthread_mutex_unlock(held);
+	is_worker = true;
+	task->run(task);
+	is_worker = false;
+	pthread_mutex_lock(held);
+	return true;
 }
 
 int pool_is_contended(void)

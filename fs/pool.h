@@ -11,6 +11,7 @@
 #ifndef PIXFS_POOL_H
 #define PIXFS_POOL_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ enum pool_kind { POOL_DECODE, POOL_MEMBER, POOL_AHEAD, POOL_KINDS };
 /* Embedded in what is to be done; belongs to the pool from submit until run is called. */
 struct pool_task {
 	void (*run)(struct pool_task *task);
+	bool is_short; /* of AHEAD tasks: takes a few milliseconds at most, so that who waits may run it */
 	struct pool_task *next;
 	uint64_t submitted_ns;
 };
@@ -28,6 +30,10 @@ void pool_stop(void);              /* runs what is queued, then ends the threads
 void pool_submit(struct pool_task *task, enum pool_kind kind);
 /* Submits a DECODE task where a thread has nothing to do; false: there is none, or other tasks come first. */
 bool pool_submit_if_idle(struct pool_task *task);
+/* For who would only wait: the scheduler leaves a processor idle for a millisecond while two threads of the pool share another.
+ * Runs the next AHEAD task here, as a thread of the pool would, and releases *held meanwhile; false, and nothing was done, where
+ * that is no short one, others come first, or the caller is a thread of the pool. */
+bool pool_help(pthread_mutex_t *held);
 int pool_is_contended(void); /* a task that somebody waits for has no thread: a long task should queue itself again */
 int pool_is_worker(void);    /* the caller is a thread of the pool: it may decode itself what it would wait for */
 

@@ -111,13 +111,76 @@ static void also_after_a_rest(void)
 	pool_stop();
 }
 
+/* ---- who waits helps ---- */
+
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+static pthread_t helper;
+static bool helped_as_worker;
+
+static void note_helper(struct pool_task *task)
+{
+	(void)task;
+	helper = pthread_self();
+	helped_as_worker = pool_is_worker() && !pool_help(&held) && pthread_mutex_trylock(&held) == 0;
+	if (helped_as_worker)
+		pthread_mutex_unlock(&held);
+}
+
+/* The only thread is busy until released. */
+static void start_with_a_busy_thread(struct pool_task *hold)
+{
+	*hold = (struct pool_task){.run = wait_for_release};
+	atomic_store(&waiting, 0);
+	atomic_store(&released, false);
+	CHECK(pool_start(1) == 0);
+	pool_submit(hold, POOL_MEMBER);
+	while (atomic_load(&waiting) == 0)
+		usleep(500);
+}
+
+static void stop_with_a_busy_thread(void)
+{
+	atomic_store(&released, true);
+	pool_stop();
+}
+
+static void who_waits_runs_a_short_task(void)
+{
+	struct pool_task hold, task = {.run = note_helper, .is_short = true};
+	start_with_a_busy_thread(&hold);
+	helped_as_worker = false;
+	pthread_mutex_lock(&held);
+	CHECK(!pool_help(&held));
+	pool_submit(&task, POOL_AHEAD);
+	CHECK(pool_help(&held));
+	CHECK(helped_as_worker && pthread_equal(helper, pthread_self()) && !pool_is_worker());
+	CHECK(pthread_mutex_trylock(&held) != 0);
+	CHECK(!pool_help(&held));
+	pthread_mutex_unlock(&held);
+	stop_with_a_busy_thread();
+}
+
+static void who_waits_runs_nothing_else(void)
+{
+	struct pool_task hold, longer = {.run = note_helper}, behind = {.run = note_helper, .is_short = true};
+	struct pool_task urgent = {.run = note_helper, .is_short = true};
+	start_with_a_busy_thread(&hold);
+	pthread_mutex_lock(&held);
+	pool_submit(&urgent, POOL_MEMBER);
+	CHECK(!pool_help(&held));
+	pool_submit(&longer, POOL_AHEAD);
+	pool_submit(&behind, POOL_AHEAD);
+	CHECK(!pool_help(&held));
+	pthread_mutex_unlock(&held);
+	stop_with_a_busy_thread();
+	CHECK(!pthread_equal(helper, pthread_self()));
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
-		CASE(every_task_runs_once),
-		CASE(a_late_task_is_run_by_another_thread),
-		CASE(several_late_tasks_are_run_by_others),
-		CASE(also_after_a_rest),
+		CASE(who_waits_runs_a_short_task),          CASE(who_waits_runs_nothing_else),          CASE(every_task_runs_once),
+		CASE(a_late_task_is_run_by_another_thread), CASE(several_late_tasks_are_run_by_others), CASE(also_after_a_rest),
 	};
 	return run_cases(cases, sizeof cases / sizeof *cases);
 }
