@@ -6,21 +6,20 @@
 #include "ops.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/statvfs.h>
 
 #include "archives.h"
 #include "config.h"
 #include "opened.h"
 #include "passthrough.h"
+#include "reply_buffer.h"
 #include "status.h"
 #include "tree.h"
 #include "walk.h"
 
-enum { MAX_READ_BYTES = 1 << 20, FOR_EVER_S = 365 * 24 * 3600 };
+enum { FOR_EVER_S = 365 * 24 * 3600 };
 
 static void (*ready)(void);
 static struct fuse_session *the_session;
@@ -63,8 +62,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->max_background = 128;
 	conn->congestion_threshold = 96;
 	conn->max_readahead = 1 << 20;
-	/* libfuse gives each thread a buffer of this size, and the kernel no larger reads: by itself it makes them of 256 KiB. */
-	conn->max_write = config.readahead_kib > 256 ? MAX_READ_BYTES : 256 << 10;
+	/* libfuse gives each thread a buffer of this size, and the kernel no larger reads: by itself it makes them of 256 KiB.
+	 * Those past its pages are longer: see passthrough.c. */
+	conn->max_write = config.readahead_kib > 256 ? REPLY_MOST_BYTES : REPLY_OWN_BYTES;
 	if (ready)
 		ready();
 }
@@ -241,46 +241,6 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 		opened_close(opened); /* interrupted: there will be no release */
 }
 
-/* Each FUSE thread keeps one buffer: fresh pages would cost more than what is done with them. Not of malloc: hundreds of them
- * would lie on pages that decoders filled before, and keep all of those resident, where most reads need 128 KiB. */
-static pthread_key_t buffer_key;
-static pthread_once_t buffer_once = PTHREAD_ONCE_INIT;
-
-static void free_buffer(void *buffer)
-{
-	munmap(buffer, MAX_READ_BYTES);
-}
-
-static void make_buffer_key(void)
-{
-	pthread_key_create(&buffer_key, free_buffer);
-}
-
-static char *map_buffer(void)
-{
-	void *buffer = mmap(NULL, MAX_READ_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (buffer == MAP_FAILED)
-		return NULL;
-	madvise(buffer, MAX_READ_BYTES, MADV_NOHUGEPAGE);
-	return buffer;
-}
-
-static char *read_buffer(size_t size)
-{
-	if (size > MAX_READ_BYTES)
-		return NULL;
-	pthread_once(&buffer_once, make_buffer_key);
-	char *buffer = pthread_getspecific(buffer_key);
-	if (!buffer) {
-		buffer = map_buffer();
-		if (buffer && pthread_setspecific(buffer_key, buffer)) {
-			free_buffer(buffer);
-			buffer = NULL;
-		}
-	}
-	return buffer;
-}
-
 /* Arrays tell of their damage themselves, once; a source's bytes are told of here. */
 static void report_read(fuse_ino_t id, const struct handle *handle, const struct err *err)
 {
@@ -293,13 +253,15 @@ static void report_read(fuse_ino_t id, const struct handle *handle, const struct
 
 static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, struct fuse_file_info *info)
 {
-	char *buffer = read_buffer(size);
+	struct handle *handle = opened_of(info)->handle;
+	uint64_t left_bytes = (uint64_t)offset < handle->size_bytes ? handle->size_bytes - (uint64_t)offset : 0;
+	size = size < left_bytes ? size : (size_t)left_bytes;
+	char *buffer = reply_buffer_take(size);
 	if (!buffer) {
 		reply_err(req, -ENOMEM);
 		return;
 	}
 	struct err err = ERR_NONE;
-	struct handle *handle = opened_of(info)->handle;
 	ssize_t got = handle_read(handle, buffer, size, (uint64_t)offset, was_interrupted, req, &err);
 	if (got < 0)
 		report_read(id, handle, &err);
@@ -307,6 +269,7 @@ static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, st
 		reply_err(req, (int)got);
 	else
 		fuse_reply_buf(req, buffer, (size_t)got);
+	reply_buffer_give(buffer, size);
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t id, const char *text, size_t size, off_t offset, struct fuse_file_info *info)

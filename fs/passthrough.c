@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "reply_buffer.h"
+
 /* Debian 12's headers are of version 7.36. */
 enum {
 	INIT_PASSTHROUGH = 1 << (37 - 32), /* in flags2 */
@@ -92,6 +94,10 @@ static bool agree(const struct iovec *iov, int count)
 	struct fuse_init_out *out = iov[1].iov_base;
 	out->flags |= FUSE_INIT_EXT;
 	out->flags2 |= INIT_PASSTHROUGH | INIT_DIRECT_MMAP;
+	/* Of reads past the kernel's pages one request asks for so much: each costs a switch to this process and back. */
+	const uint16_t most_pages = (uint16_t)(REPLY_MOST_BYTES / getpagesize());
+	if (out->flags & FUSE_MAX_PAGES && out->max_pages < most_pages)
+		out->max_pages = most_pages;
 	const uint32_t depth = STACK_DEPTH; /* max_stack_depth: the field behind flags2 */
 	memcpy((char *)out + offsetof(struct fuse_init_out, flags2) + sizeof out->flags2, &depth, sizeof depth);
 	return true;
