@@ -19,7 +19,6 @@ enum {
 	KEPT_ONE_IN = 8,
 	FORGOTTEN_AFTER = 4,
 	LEFT_BYTES = 64 << 20,
-	TRY_DEAR_EVERY = 8,
 	NSIZES = 3,
 	TIMED_BYTES = 64 << 10,
 	SLOW_NS_PER_KIB = 1000,
@@ -271,18 +270,19 @@ static bool enter(struct backing_group *group, struct backing *backing)
 void backing_note_read(struct backing_group *group, uint64_t key, bool direct)
 {
 	pthread_mutex_lock(&all.lock);
+	group->times_read = group->read_key == key ? group->times_read + 1 : 1;
 	group->read_key = key;
 	group->read_direct = direct;
 	pthread_mutex_unlock(&all.lock);
 }
 
-bool backing_was_read(const struct backing_group *group, uint64_t key, bool *ret_direct)
+unsigned backing_times_read(const struct backing_group *group, uint64_t key, bool *ret_direct)
 {
 	pthread_mutex_lock(&all.lock);
-	bool was_read = group->read_key == key;
+	unsigned times = group->read_key == key ? group->times_read : 0;
 	*ret_direct = group->read_direct;
 	pthread_mutex_unlock(&all.lock);
-	return was_read;
+	return times;
 }
 
 bool backing_may_begin(const struct backing_group *group, uint64_t key, uint64_t len_bytes)
@@ -293,13 +293,12 @@ bool backing_may_begin(const struct backing_group *group, uint64_t key, uint64_t
 	return may;
 }
 
-bool backing_is_dear(void)
+bool backing_has_room(uint64_t len_bytes)
 {
-	static unsigned asked;
 	pthread_mutex_lock(&all.lock);
-	bool dear = thrift_is_dear(&all.thrift) && ++asked % TRY_DEAR_EVERY != 0;
+	bool has_room = all.used_bytes + len_bytes <= all.budget_bytes;
 	pthread_mutex_unlock(&all.lock);
-	return dear;
+	return has_room;
 }
 
 struct backing *backing_begin(struct backing_group *group, const struct backing_wish *wish)

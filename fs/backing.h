@@ -23,6 +23,7 @@ struct backing;
 struct backing_group {
 	struct backing *first;
 	uint64_t read_key;
+	unsigned times_read;
 	bool read_direct;
 };
 
@@ -63,16 +64,14 @@ void backing_unref(struct backing *backing); /* NULL is fine; gives one up that 
 
 int backing_id(const struct backing *backing); /* the kernel's number of it */
 
-/* Notes that the array of that key was read whole through requests (direct: past the kernel's pages); whether it is the last of
- * the group that was. */
+/* Notes that the array of that key was read whole through requests (direct: past the kernel's pages); how many times it was since
+ * another of the group. */
 void backing_note_read(struct backing_group *group, uint64_t key, bool direct);
-bool backing_was_read(const struct backing_group *group, uint64_t key, bool *ret_direct);
+unsigned backing_times_read(const struct backing_group *group, uint64_t key, bool *ret_direct);
 /* Whether one of that size could be had if nothing were open, and none is there or being made. */
 bool backing_may_begin(const struct backing_group *group, uint64_t key, uint64_t len_bytes);
-
-/* Whether fresh pages for a large one cost so much that to read past the kernel's pages is faster (that costs 0.4 ms a MB, to read
- * a backing file 0.1), as far as those written last tell. Now and then false all the same: to see whether they still do. */
-bool backing_is_dear(void);
+/* Whether one could be had without another one's place. */
+bool backing_has_room(uint64_t len_bytes);
 
 /* Forgets the group's backing files; nobody may have a reference on one. */
 void backing_group_drop(struct backing_group *group);

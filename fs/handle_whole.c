@@ -15,6 +15,8 @@ enum {
 	BACKED_MOST_BYTES = 320 << 20, /* opening one that then isn't read whole shouldn't take longer than a look at it may */
 	DIRECT_READ_BYTES = 64 << 10,  /* smaller reads are cheaper out of the kernel's pages, which it reads ahead */
 	HABIT = 4,                     /* arrays made whole for each one that was seen to be read whole */
+	CHEAP_LEAST_BYTES = 1 << 20,   /* of less the requests cost as much as a backing file */
+	WATCH_EVERY = 8,
 };
 
 /* How many more arrays are taken to be read whole. */
@@ -49,11 +51,40 @@ static bool fits(const struct handle *handle, uint64_t most_bytes)
 	       image_level_bytes(handle->target.image, picture->part_index, picture->level) <= config.cache_bytes / 4;
 }
 
+/* Without a file's header. */
+static uint64_t array_bytes(const struct handle *handle)
+{
+	return handle->size_bytes - view_info(handle->view)->header_bytes;
+}
+
+/* Its samples stay in the cache beside a backing file of it. */
+static bool is_copy(const struct handle *handle)
+{
+	const struct picture *picture = &handle->target.picture;
+	return !image_may_be_kept_as(handle->target.image, picture->part_index, picture->level, array_bytes(handle));
+}
+
+/* A read makes it of the samples for little more than the copy. */
+static bool is_cheap(const struct handle *handle)
+{
+	return handle->size_bytes >= CHEAP_LEAST_BYTES && handle->size_bytes <= WHOLE_LARGE_BYTES &&
+	       view_info(handle->view)->only_moves && is_copy(handle);
+}
+
+/* Of backing files isn't seen how they are read: so of those that would all get one the second, and later now and then one, is left
+ * without. */
+static bool is_watched(const struct handle *handle)
+{
+	static atomic_uint asked;
+	return is_cheap(handle) && image_opens_whole(handle->target.image) && !pool_is_worker() &&
+	       atomic_fetch_add(&asked, 1) % WATCH_EVERY == 1;
+}
+
 /* A forward format that is decoded as it is read is not: while one processor decodes, another gives the reader what is done. */
 static bool is_worth_a_backing(const struct whole *whole)
 {
 	const struct handle *handle = whole->handle;
-	if (!fits(handle, BACKED_MOST_BYTES))
+	if (!fits(handle, BACKED_MOST_BYTES) || is_watched(handle))
 		return false;
 	if (whole->pages->now || (image_opens_whole(handle->target.image) && handle->size_bytes <= WHOLE_LARGE_BYTES))
 		return true;
@@ -62,20 +93,17 @@ static bool is_worth_a_backing(const struct whole *whole)
 	       take_habit();
 }
 
-/* Of a large array a backing file or the kernel's pages are memory that is written once and read once. Fresh memory can cost as
- * much as the decode: a read that goes straight to the reader's memory needs none. So it does where the image is decoded by then,
- * and where it is decoded forwards, by one processor, while another converts and copies. Else, where any chunk is decoded alone,
- * the backing file is written beside the decode, by a thread that would only wait: that is faster than to convert at each read,
- * unless its pages cost too much. Who reads it again gets the backing file after all. */
+/* Backing files and the kernel's pages are memory that is written once and read once. Fresh memory can cost as much as the decode,
+ * and what was just freed more than the copy: a read that goes straight to the reader's memory needs none. So where arrays are read
+ * whole all do that of which a read costs little more than a copy, and the large ones, of which it is little beside the decode. Who
+ * reads one over and over gets a backing file after all. */
 static bool is_better_direct(const struct whole *whole)
 {
 	const struct handle *handle = whole->handle;
-	struct image *image = handle->target.image;
-	if (pool_is_worker() || !fits(handle, BACKED_MOST_BYTES) || handle->size_bytes <= WHOLE_LARGE_BYTES ||
-	    atomic_load(&habit) <= 0 || !backing_may_begin(image_backings(image), handle->backing_key, handle->size_bytes))
+	if (pool_is_worker() || atomic_load(&habit) <= 0 || !fits(handle, BACKED_MOST_BYTES) ||
+	    !backing_may_begin(image_backings(handle->target.image), handle->backing_key, handle->size_bytes))
 		return false;
-	return image_opens_whole(image) || handle->target.picture.part->access == CODEC_ACCESS_FORWARD ||
-	       image_is_decoded(image, &handle->area) || backing_is_dear();
+	return handle->size_bytes > WHOLE_LARGE_BYTES || is_cheap(handle);
 }
 
 static bool never_waits(void *context)
@@ -86,12 +114,6 @@ static bool never_waits(void *context)
 
 static const struct patience none = {never_waits, NULL};
 
-/* Without a file's header. */
-static uint64_t array_bytes(const struct handle *handle)
-{
-	return handle->size_bytes - view_info(handle->view)->header_bytes;
-}
-
 static struct backing *find_backing(const struct whole *whole, const struct patience *patience)
 {
 	return backing_find(image_backings(whole->handle->target.image), whole->handle->backing_key, patience);
@@ -99,15 +121,23 @@ static struct backing *find_backing(const struct whole *whole, const struct pati
 
 static struct backing *begin_one(struct handle *handle)
 {
-	const struct picture *picture = &handle->target.picture;
-	const struct image *image = handle->target.image;
 	const struct backing_wish wish = {
 		.key = handle->backing_key,
 		.len_bytes = handle->size_bytes,
 		.ahead = pool_is_worker(),
-		.copy = !image_may_be_kept_as(image, picture->part_index, picture->level, array_bytes(handle)),
+		.copy = is_copy(handle),
 	};
 	return backing_begin(image_backings(handle->target.image), &wish);
+}
+
+/* Whether what was read so many times is worth a backing file: of what costs little more than a copy where there is room, and not
+ * before the third time. */
+static bool is_worth_one_now(const struct handle *handle, unsigned times_read)
+{
+	if (!fits(handle, BACKED_MOST_BYTES) ||
+	    !backing_may_begin(image_backings(handle->target.image), handle->backing_key, handle->size_bytes))
+		return false;
+	return !is_cheap(handle) || (times_read > 1 && backing_has_room(handle->size_bytes));
 }
 
 /* What was read whole through requests is in the kernel's pages, or was read past them: then a backing file is made by somebody who
@@ -116,13 +146,13 @@ static void begin_backing(struct whole *whole)
 {
 	struct handle *handle = whole->handle;
 	struct backing_group *group = image_backings(handle->target.image);
-	bool was_direct, was_read = !pool_is_worker() && backing_was_read(group, handle->backing_key, &was_direct);
-	handle->backing = find_backing(whole, was_read || pool_is_worker() ? &none : whole->pages->patience);
+	bool was_direct = false;
+	unsigned times_read = pool_is_worker() ? 0 : backing_times_read(group, handle->backing_key, &was_direct);
+	handle->backing = find_backing(whole, times_read || pool_is_worker() ? &none : whole->pages->patience);
 	if (handle->backing)
 		return;
-	if (was_read) {
-		handle->again =
-			fits(handle, BACKED_MOST_BYTES) && backing_may_begin(group, handle->backing_key, handle->size_bytes);
+	if (times_read) {
+		handle->again = is_worth_one_now(handle, times_read);
 		handle->direct = was_direct;
 		return;
 	}
@@ -142,7 +172,7 @@ void whole_begin(struct whole *whole, struct handle *handle, const struct handle
 	if (pages->backing_key)
 		begin_backing(whole);
 	handle->area.expected = fits(handle, BACKED_MOST_BYTES) && atomic_load(&habit) > 0;
-	whole->wanted = whole->writing || (!handle->backing && pages->store && fits(handle, WHOLE_LARGE_BYTES));
+	whole->wanted = whole->writing || (!handle->backing && !handle->direct && pages->store && fits(handle, WHOLE_LARGE_BYTES));
 }
 
 static int put(const struct whole *whole, const void *piece, size_t len_bytes)

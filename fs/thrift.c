@@ -8,15 +8,10 @@ enum {
 	LEAST_BYTES = 64 << 10, /* less tells nothing */
 };
 
-bool thrift_is_dear(const struct thrift *thrift)
-{
-	return thrift->fresh_ns > CHEAP_NS;
-}
-
 bool thrift_wants_reuse(struct thrift *thrift)
 {
 	thrift->asked++;
-	if (!thrift_is_dear(thrift))
+	if (thrift->fresh_ns <= CHEAP_NS)
 		return false;
 	if (thrift->reused_ns + thrift->reused_ns / 2 > thrift->fresh_ns)
 		return thrift->asked % TRY_REUSE_EVERY == 0;

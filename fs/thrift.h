@@ -16,9 +16,6 @@ struct thrift {
 	unsigned asked;
 };
 
-/* Whether fresh memory costs more than memory of one's own does. */
-bool thrift_is_dear(const struct thrift *thrift);
-
 /* Asked before each file is written. Now and then the other way is tried, to see what it costs by now. */
 bool thrift_wants_reuse(struct thrift *thrift);
 

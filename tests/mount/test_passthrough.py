@@ -32,6 +32,13 @@ def truth(data):
     return (cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(np.float32) / np.float32(255)).tobytes()
 
 
+COMPUTED = os.path.join("views", "rgb.u16")  # takes more than a copy to make: never read past the kernel's pages where it is small
+
+
+def computed(data):
+    return (np.frombuffer(truth(data), np.float32) * 65535).round().astype(np.uint16).tobytes()
+
+
 def large_png(seed=0):
     samples = pattern(*LARGE, 3, 8, seed)
     return cv2.imencode(".png", samples[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes(), (samples.astype(np.float32) / np.float32(255)).tobytes()
@@ -103,12 +110,13 @@ def test_nobody_can_write_into_it(source, mounted):
 
 def test_what_is_open_through_requests_stays_so(source, mounted):
     """Opens in one way at a time: the kernel would fail one in the other way."""
-    data, wanted = large_png()
+    data, pixels = large_png()
+    wanted = (np.frombuffer(pixels, np.float32) * 255).round().astype(np.uint8).tobytes()
     for name in ("a", "b"):
         (source / name).mkdir()
         (source / name / "x.png").write_bytes(data)
     mount = mounted(source)
-    path, other = mount.at("a", "x.png", "pixels.f32"), mount.at("b", "x.png", "pixels.f32")
+    path, other = mount.at("a", "x.png", "views/rgb.u8"), mount.at("b", "x.png", "views/rgb.u8")
     first = os.open(path, os.O_RDONLY)
     assert os.pread(first, 4096, 0) == wanted[:4096]
     assert read_all(other) == wanted           # read whole: that is taken for a habit
@@ -116,7 +124,7 @@ def test_what_is_open_through_requests_stays_so(source, mounted):
     os.close(first)
     released(mount)
     (source / "c.png").write_bytes(data)
-    assert read_all(mount.at("c.png", "pixels.f32")) == wanted
+    assert read_all(mount.at("c.png", "pixels.f32")) == pixels
     released(mount)
     assert grown(mount, lambda: read_all(path)) == 1
     backed = os.open(path, os.O_RDONLY)
@@ -125,15 +133,16 @@ def test_what_is_open_through_requests_stays_so(source, mounted):
 
 
 def test_readers_of_whole_arrays_get_the_next_ones_whole_and_others_do_not(source, mounted):
-    """Large arrays of formats that decode on demand: a habit, which is looked at again every few arrays."""
+    """Of formats that decode on demand, arrays that take more than a copy: a habit, which is looked at again every few arrays."""
     wanted = {}
     for i in range(8):
         (source / f"{i}").mkdir()  # alone in their folders: no siblings are decoded ahead
-        data, wanted[i] = large_exr(i)
+        data, pixels = large_exr(i)
+        wanted[i] = np.frombuffer(pixels, np.float32).astype(np.float16).tobytes()
         (source / f"{i}" / "x.exr").write_bytes(data)
     mount = mounted(source)
-    at = [mount.at(f"{i}", "x.exr", "pixels.f32") for i in range(8)]
-    row = LARGE[1] * 12
+    at = [mount.at(f"{i}", "x.exr", "views/rgb.f16") for i in range(8)]
+    row = LARGE[1] * 6
     decoded = grown(mount, lambda: read_range(at[0], 0, row), "decodes")
     assert read_all(at[1]) == wanted[1]
     released(mount)
@@ -159,6 +168,89 @@ def test_a_png_is_not_made_whole_before_it_is_decoded(source, mounted):
     assert grown(mount, lambda: read_all(path)) == 0  # that is in the kernel's pages: nobody waits for a backing file
     assert wait_for(lambda: grown(mount, lambda: read_all(path)) == 1)  # it is made meanwhile
     assert mount.stats()["backing_bytes"] == len(wanted) and read_all(path) == wanted
+
+
+def small_image(kind, seed):
+    return jpeg(seed) if kind == "jpg" else large_exr(seed)[0] if kind == "exr" else large_png(seed)[0]
+
+
+def small_truth(kind, seed):
+    return truth(jpeg(seed)) if kind == "jpg" else large_exr(seed)[1] if kind == "exr" else large_png(seed)[1]
+
+
+def alone(source, kind, n):
+    """Images alone in their folders: no siblings are decoded ahead."""
+    for i in range(n):
+        (source / f"{i}").mkdir()
+        (source / f"{i}" / f"x.{kind}").write_bytes(small_image(kind, i))
+    return [(f"{i}", f"x.{kind}") for i in range(n)]
+
+
+def read_like_numpy(path, wanted):
+    assert np.load(path).tobytes() == wanted
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "exr"])
+def test_arrays_that_are_little_more_than_a_copy_go_straight_to_the_reader(source, mounted, kind):
+    """Decoded by open, forwards as it is read, and chunk by chunk."""
+    images = alone(source, kind, 7)
+    mount = mounted(source)
+    for i in range(2):  # how they are read isn't known yet
+        assert grown(mount, lambda i=i: read_like_numpy(mount.at(*images[i], "pixels.npy"), small_truth(kind, i)), "direct_opens") == (kind != "jpg" and i > 0)
+    held = mount.stats()["backing_bytes"]
+    for i in range(2, 5):
+        wanted = small_truth(kind, i)
+        assert grown(mount, lambda i=i, wanted=wanted: read_like_numpy(mount.at(*images[i], "pixels.npy"), wanted), "direct_opens") == 1
+    path, wanted = mount.at(*images[5], "pixels.f32"), small_truth(kind, 5)
+    with open(path, "rb", buffering=0) as file:
+        assert mount.stats()["direct_opens"] >= 4
+        for offset, length in ((0, 1), (1, 4097), (len(wanted) - 7, 100), (len(wanted), 5), (len(wanted) // 2 + 3, 3 << 20), (5, len(wanted))):
+            assert os.pread(file.fileno(), length, offset) == wanted[offset:offset + length]
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            assert mapped[:] == wanted
+        assert read_all(path) == wanted  # beside it
+    assert mount.stats()["backing_bytes"] == held
+    for _ in range(2):  # each read would compute
+        assert grown(mount, lambda: read_all(mount.at(*images[6], COMPUTED)), "direct_opens") == 0
+    assert grown(mount, lambda: read_all(mount.at(*images[6], "views", "r.f32")), "direct_opens") == (kind != "jpg")  # 0.8 MB, 4 MB
+
+
+def test_who_reads_little_is_not_sent_past_the_kernels_pages(source, mounted):
+    images = alone(source, "jpg", 8)
+    mount = mounted(source)
+    at = [mount.at(*image, "pixels.f32") for image in images]
+    for path in at[:3]:
+        read_all(path)
+    released(mount)
+    assert mount.stats()["direct_opens"] == 1
+    assert grown(mount, lambda: read_range(at[3], 1000, 5000), "direct_opens") == 1
+    for i in range(4, 8):
+        assert grown(mount, lambda i=i: read_range(at[i], 1000, 5000), "direct_opens") == 0
+        assert read_range(at[i], 1000, 5000) == truth(jpeg(i))[1000:6000]
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_what_is_read_over_and_over_gets_a_backing_file_where_there_is_room(source, mounted, room):
+    images = alone(source, "jpg", 5)
+    mount = mounted(source, *([] if room else ["cache_size=16M"]))
+    for image in images[:2]:
+        read_all(mount.at(*image, "pixels.f32"))
+    path, wanted = mount.at(*images[2], "pixels.f32"), truth(jpeg(2))
+    if not room:  # of 8 MB 2.4 are used by the first, and 5.6 by these
+        for image in images[3:]:
+            read_all(mount.at(*image, "views", "rgba.u16"))
+            read_all(mount.at(*image, COMPUTED))
+    for _ in range(2):
+        assert grown(mount, lambda: read_all(path), "direct_opens") == 1
+    before = mount.stats()["backing_bytes"]
+    assert read_all(path) == wanted
+    if room:
+        assert wait_for(lambda: grown(mount, lambda: read_all(path)) == 1)
+        assert mount.stats()["backing_bytes"] == before + len(wanted) and read_all(path) == wanted
+    else:
+        for _ in range(5):
+            assert grown(mount, lambda: read_all(path)) == 0
+        assert mount.stats()["backing_bytes"] == before
 
 
 HUGE = (1600, 1800)        # 35 MB as float32
@@ -289,19 +381,19 @@ def test_many_at_once_share_one(source, mounted):
 def test_within_the_budget(source, mounted):
     for i in range(12):
         (source / f"{i}.jpg").write_bytes(jpeg(i))
-    (source / "large.jpg").write_bytes(make_jpeg.encode(make_jpeg.photograph(900, 1000)))
+    (source / "large.jpg").write_bytes(make_jpeg.encode(make_jpeg.photograph(1300, 1400)))
     mount = mounted(source, "cache_size=16M")
     files = []
     for _ in range(2):
         for i in range(12):
-            assert read_all(mount.at(f"{i}.jpg", "pixels.f32")) == truth(jpeg(i))
+            assert read_all(mount.at(f"{i}.jpg", COMPUTED)) == computed(jpeg(i))
             assert mount.stats()["backing_bytes"] <= 8 << 20
-    assert grown(mount, lambda: read_all(mount.at("large.jpg", "pixels.f32"))) == 0  # 10.8 MB
+    assert grown(mount, lambda: read_all(mount.at("large.jpg", COMPUTED))) == 0  # 10.8 MB
     for i in range(12):  # what is open can't leave
-        files.append(os.open(mount.at(f"{i}.jpg", "pixels.f32"), os.O_RDONLY))
+        files.append(os.open(mount.at(f"{i}.jpg", COMPUTED), os.O_RDONLY))
         assert mount.stats()["backing_bytes"] <= 8 << 20
     for i, fd in enumerate(files):
-        assert os.pread(fd, 1 << 23, 0) == truth(jpeg(i))
+        assert os.pread(fd, 1 << 23, 0) == computed(jpeg(i))
         os.close(fd)
 
 
@@ -312,13 +404,13 @@ def test_a_mapping_outlives_its_file_and_its_place_in_the_budget(source, mounted
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
-    wanted = truth(jpeg(0))
-    fd = os.open(mount.at("0.jpg", "pixels.f32"), os.O_RDONLY)
+    wanted = computed(jpeg(0))
+    fd = os.open(mount.at("0.jpg", COMPUTED), os.O_RDONLY)
     at = libc.mmap(None, len(wanted), mmap.PROT_READ, mmap.MAP_SHARED, fd, 0)
     os.close(fd)
     try:
         for i in list(range(1, 8)) * 2:
-            assert read_all(mount.at(f"{i}.jpg", "pixels.f32")) == truth(jpeg(i))
+            assert read_all(mount.at(f"{i}.jpg", COMPUTED)) == computed(jpeg(i))
         assert ctypes.string_at(at, len(wanted)) == wanted
     finally:
         libc.munmap(ctypes.c_void_p(at), ctypes.c_size_t(len(wanted)))
@@ -328,7 +420,7 @@ def test_a_mapping_outlives_its_file_and_its_place_in_the_budget(source, mounted
 def test_a_new_version_is_another_array(source, mounted, how):
     (source / "a.jpg").write_bytes(jpeg(0))
     mount = mounted(source)
-    path = mount.at("a.jpg", "pixels.f32")
+    path = mount.at("a.jpg", COMPUTED)
     fd = os.open(path, os.O_RDONLY)
     half = os.pread(fd, 100000, 0)
     if how == "in place":
@@ -336,10 +428,10 @@ def test_a_new_version_is_another_array(source, mounted, how):
     else:
         (source / "b").write_bytes(jpeg(1))
         os.rename(source / "b", source / "a.jpg")
-    assert wait_for(lambda: errno_of(os.stat, path) is None and read_all(path) == truth(jpeg(1)), 5)
-    assert half + os.pread(fd, 1 << 23, 100000) == truth(jpeg(0))  # what is open keeps its version
+    assert wait_for(lambda: errno_of(os.stat, path) is None and read_all(path) == computed(jpeg(1)), 5)
+    assert half + os.pread(fd, 1 << 23, 100000) == computed(jpeg(0))  # what is open keeps its version
     os.close(fd)
-    assert read_all(path) == truth(jpeg(1))
+    assert read_all(path) == computed(jpeg(1))
 
 
 def test_damage_is_told_by_open_and_keeps_nothing(source, mounted):
