@@ -338,31 +338,31 @@ struct backing *backing_begin(struct backing_group *group, const struct backing_
 static const struct {
 	size_t bytes;
 	long instead_bytes; /* written in these pages before larger ones are tried again */
-} sizes[NSIZES] = {{512 << 10, 0}, {64 << 10, 64 << 20}, {4 << 10, 1 << 20}};
+} sizes[NSIZES] = {{512 << 10, 0}, {64 << 10, 64 << 20}, {4 << 10, 4 << 20}};
 
-static ssize_t write_page(struct backing *backing, const char *from, size_t len_bytes, uint64_t offset)
+static atomic_long instead[NSIZES]; /* bytes still to be written in pages of this size or smaller */
+
+static unsigned page_size_now(void)
 {
-	static atomic_long instead[NSIZES]; /* bytes still to be written in pages of this size or smaller */
 	unsigned size = NSIZES - 1;
 	while (size > 0 && atomic_load_explicit(&instead[size], memory_order_relaxed) <= 0)
 		size--;
-	size_t left_bytes = sizes[size].bytes - offset % sizes[size].bytes;
-	uint64_t start_ns = all.kernel.cpu_now_ns();
-	ssize_t n = pwrite(backing->fd, from, len_bytes < left_bytes ? len_bytes : left_bytes, (off_t)offset);
-	uint64_t took_ns = all.kernel.cpu_now_ns() - start_ns;
-	backing->write_ns += took_ns;
-	for (unsigned i = 1; i <= size && n > 0; i++)
-		atomic_fetch_sub_explicit(&instead[i], n, memory_order_relaxed);
-	if (size + 1 < NSIZES && n >= TIMED_BYTES && took_ns > (uint64_t)SLOW_NS_PER_KIB * ((size_t)n >> 10))
-		atomic_store_explicit(&instead[size + 1], sizes[size + 1].instead_bytes, memory_order_relaxed);
-	return n;
+	return size;
 }
 
-int backing_write(struct backing *backing, uint64_t offset, const void *data, size_t len_bytes)
+static void note_page_size(unsigned size, size_t len_bytes, uint64_t took_ns)
 {
-	const char *from = data;
+	for (unsigned i = 1; i <= size; i++)
+		atomic_fetch_sub_explicit(&instead[i], (long)len_bytes, memory_order_relaxed);
+	if (size + 1 < NSIZES && len_bytes >= TIMED_BYTES && took_ns > (uint64_t)SLOW_NS_PER_KIB * (len_bytes >> 10))
+		atomic_store_explicit(&instead[size + 1], sizes[size + 1].instead_bytes, memory_order_relaxed);
+}
+
+static int write_pages(const struct backing *backing, size_t page_bytes, uint64_t offset, const char *from, size_t len_bytes)
+{
 	while (len_bytes > 0) {
-		ssize_t n = write_page(backing, from, len_bytes, offset);
+		size_t left_bytes = page_bytes - offset % page_bytes;
+		ssize_t n = pwrite(backing->fd, from, len_bytes < left_bytes ? len_bytes : left_bytes, (off_t)offset);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -372,6 +372,18 @@ int backing_write(struct backing *backing, uint64_t offset, const void *data, si
 		len_bytes -= (size_t)n;
 	}
 	return 0;
+}
+
+int backing_write(struct backing *backing, uint64_t offset, const void *data, size_t len_bytes)
+{
+	unsigned size = page_size_now();
+	uint64_t start_ns = all.kernel.cpu_now_ns();
+	int rc = write_pages(backing, sizes[size].bytes, offset, data, len_bytes);
+	uint64_t took_ns = all.kernel.cpu_now_ns() - start_ns;
+	backing->write_ns += took_ns;
+	if (rc == 0)
+		note_page_size(size, len_bytes, took_ns);
+	return rc;
 }
 
 int backing_finish(struct backing *backing)
