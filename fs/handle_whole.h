@@ -5,6 +5,9 @@
  * are decoded when they are read; unless the arrays that were read last were read whole, from one end to the other: then those
  * opened next are taken to be too, where all processors can decode them or they are decoded already. Every few of them one is left
  * to its reads, which show whether that still holds.
+ *
+ * While it holds, large arrays, and those of which a read costs little more than a copy, are not made at all: the handle's reads go
+ * past the kernel's pages (direct), and are seen.
  */
 #ifndef PIXFS_HANDLE_WHOLE_H
 #define PIXFS_HANDLE_WHOLE_H
