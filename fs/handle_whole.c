@@ -51,6 +51,12 @@ static bool fits(const struct handle *handle, uint64_t most_bytes)
 	       image_level_bytes(handle->target.image, picture->part_index, picture->level) <= config.cache_bytes / 4;
 }
 
+static bool may_be_backed(const struct handle *handle)
+{
+	return fits(handle, BACKED_MOST_BYTES) &&
+	       backing_may_begin(image_backings(handle->target.image), handle->backing_key, handle->size_bytes);
+}
+
 /* Without a file's header. */
 static uint64_t array_bytes(const struct handle *handle)
 {
@@ -100,10 +106,8 @@ static bool is_worth_a_backing(const struct whole *whole)
 static bool is_better_direct(const struct whole *whole)
 {
 	const struct handle *handle = whole->handle;
-	if (pool_is_worker() || atomic_load(&habit) <= 0 || !fits(handle, BACKED_MOST_BYTES) ||
-	    !backing_may_begin(image_backings(handle->target.image), handle->backing_key, handle->size_bytes))
-		return false;
-	return handle->size_bytes > WHOLE_LARGE_BYTES || is_cheap(handle);
+	return !pool_is_worker() && atomic_load(&habit) > 0 && may_be_backed(handle) &&
+	       (handle->size_bytes > WHOLE_LARGE_BYTES || is_cheap(handle));
 }
 
 static bool never_waits(void *context)
@@ -134,10 +138,7 @@ static struct backing *begin_one(struct handle *handle)
  * before the third time. */
 static bool is_worth_one_now(const struct handle *handle, unsigned times_read)
 {
-	if (!fits(handle, BACKED_MOST_BYTES) ||
-	    !backing_may_begin(image_backings(handle->target.image), handle->backing_key, handle->size_bytes))
-		return false;
-	return !is_cheap(handle) || (times_read > 1 && backing_has_room(handle->size_bytes));
+	return may_be_backed(handle) && (!is_cheap(handle) || (times_read > 1 && backing_has_room(handle->size_bytes)));
 }
 
 /* What was read whole through requests is in the kernel's pages, or was read past them: then a backing file is made by somebody who

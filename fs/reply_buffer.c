@@ -2,10 +2,11 @@
  * of those resident, where most reads need 128 KiB. */
 #include "reply_buffer.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <sys/mman.h>
-#include <time.h>
+
+#include "patience.h"
+#include "pool.h"
 
 enum { NKEPT = 4, AT_ONCE = 16, WAIT_NS = 100 * 1000 * 1000 };
 
@@ -58,13 +59,9 @@ static char *own(void)
 /* Lock held. */
 static void wait_for_one(void)
 {
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += WAIT_NS;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	while (buffers.nused >= AT_ONCE && pthread_cond_timedwait(&buffers.given, &buffers.lock, &until) != ETIMEDOUT)
-		;
+	uint64_t until_ns = pool_now_ns() + WAIT_NS;
+	while (buffers.nused >= AT_ONCE && pool_now_ns() < until_ns)
+		patience_nap(&buffers.given, &buffers.lock);
 }
 
 /* Puts one back, or NULL: none could be had. */
@@ -85,7 +82,8 @@ static void give_shared(char *buffer)
 static char *take_shared(void)
 {
 	pthread_mutex_lock(&buffers.lock);
-	wait_for_one();
+	if (buffers.nused >= AT_ONCE)
+		wait_for_one();
 	buffers.nused++;
 	char *buffer = buffers.nkept ? buffers.kept[--buffers.nkept] : NULL;
 	pthread_mutex_unlock(&buffers.lock);

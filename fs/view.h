@@ -78,7 +78,7 @@ struct view_info {
 	uint64_t nbytes;     /* the whole file; what stat says */
 	const char *spec;    /* the operations, written in one way; borrowed from the view */
 	const char *axes;    /* of the shape, "yxc" in some order, or "flat"; borrowed from the view */
-	bool only_moves;     /* making it costs little more than a copy: samples as they are stored, or as float32 */
+	bool only_moves;     /* samples as they are stored, or as float32: making it costs little more than a copy */
 	struct zarr zarr;    /* ZARR: the array */
 };
 

@@ -146,7 +146,6 @@ struct view {
 	uint32_t nout;
 	uint16_t *out;          /* the view's channels in order: channels of the last stage */
 	bool chw;               /* (c, y, x), else (y, x, c) */
-	bool direct;            /* the last stage writes what the file holds: no conversion at the end */
 	bool swaps;             /* some stage exchanges x and y */
 	bool resizes;           /* some stage resamples */
 	unsigned element_bytes; /* of info.dtype */

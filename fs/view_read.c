@@ -118,7 +118,7 @@ static int read_rect(struct view_reader *reader, struct view_rect rect, const st
 {
 	const struct view *view = reader->view;
 	size_t pixel_bytes = (size_t)span->n * view->element_bytes, row_bytes = pixel_bytes * view->width;
-	if (!view->direct)
+	if (!view->info.only_moves)
 		return read_blocks(reader, rect, span, dst, row_bytes);
 	struct view_sink sink = {dst, (ptrdiff_t)pixel_bytes, (ptrdiff_t)row_bytes, (ptrdiff_t)view->element_bytes};
 	return stage_fetch(reader, view->nstages - 1, rect, span->list, span->n, sink);

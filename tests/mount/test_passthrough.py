@@ -170,19 +170,18 @@ def test_a_png_is_not_made_whole_before_it_is_decoded(source, mounted):
     assert mount.stats()["backing_bytes"] == len(wanted) and read_all(path) == wanted
 
 
-def small_image(kind, seed):
-    return jpeg(seed) if kind == "jpg" else large_exr(seed)[0] if kind == "exr" else large_png(seed)[0]
-
-
-def small_truth(kind, seed):
-    return truth(jpeg(seed)) if kind == "jpg" else large_exr(seed)[1] if kind == "exr" else large_png(seed)[1]
+def small(kind, seed):
+    """An image file, and its values."""
+    if kind == "jpg":
+        return jpeg(seed), truth(jpeg(seed))
+    return large_exr(seed) if kind == "exr" else large_png(seed)
 
 
 def alone(source, kind, n):
     """Images alone in their folders: no siblings are decoded ahead."""
     for i in range(n):
         (source / f"{i}").mkdir()
-        (source / f"{i}" / f"x.{kind}").write_bytes(small_image(kind, i))
+        (source / f"{i}" / f"x.{kind}").write_bytes(small(kind, i)[0])
     return [(f"{i}", f"x.{kind}") for i in range(n)]
 
 
@@ -196,12 +195,12 @@ def test_arrays_that_are_little_more_than_a_copy_go_straight_to_the_reader(sourc
     images = alone(source, kind, 7)
     mount = mounted(source)
     for i in range(2):  # how they are read isn't known yet
-        assert grown(mount, lambda i=i: read_like_numpy(mount.at(*images[i], "pixels.npy"), small_truth(kind, i)), "direct_opens") == (kind != "jpg" and i > 0)
+        assert grown(mount, lambda i=i: read_like_numpy(mount.at(*images[i], "pixels.npy"), small(kind, i)[1]), "direct_opens") == (kind != "jpg" and i > 0)
     held = mount.stats()["backing_bytes"]
     for i in range(2, 5):
-        wanted = small_truth(kind, i)
+        wanted = small(kind, i)[1]
         assert grown(mount, lambda i=i, wanted=wanted: read_like_numpy(mount.at(*images[i], "pixels.npy"), wanted), "direct_opens") == 1
-    path, wanted = mount.at(*images[5], "pixels.f32"), small_truth(kind, 5)
+    path, wanted = mount.at(*images[5], "pixels.f32"), small(kind, 5)[1]
     with open(path, "rb", buffering=0) as file:
         assert mount.stats()["direct_opens"] >= 4
         for offset, length in ((0, 1), (1, 4097), (len(wanted) - 7, 100), (len(wanted), 5), (len(wanted) // 2 + 3, 3 << 20), (5, len(wanted))):
