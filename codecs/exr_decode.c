@@ -1,7 +1,8 @@
 /* exr_decode.c - one chunk of a file to the planes of codec_chunk_layout().
  *
  * Three steps: the packed data are read in one piece; they are expanded to the rows of the chunk, in each row one plane's
- * samples after the other's; the rows are taken apart into the planes. Who expands:
+ * samples after the other's; the rows are taken apart into the planes. Where rows are made beside the planes the packed data
+ * are read to where the planes will be: memory that nobody touched yet costs as much as the inflate. Who expands:
  *
  *	stored as it is     nobody
  *	ZIP, ZIPS, RLE      exr_zip.c, in two halves that are put together in the last step
@@ -26,7 +27,7 @@ struct job {
 	struct exr_chunk chunk;
 	const struct codec_plane_layout *planes;
 	uint8_t *dst;
-	uint8_t *file;     /* wrap_bytes bytes, then the packed data */
+	uint8_t *file;     /* wrap_bytes bytes, then the packed data; may be dst */
 	size_t wrap_bytes; /* 0 where no library decodes */
 	struct err *err;
 };
@@ -164,10 +165,16 @@ static int expand(const struct job *job)
 	return rc;
 }
 
+/* Packed data are no longer than what they expand to: exr_chunk_find() saw to that. */
+static bool fits_dst(const struct job *job)
+{
+	return !is_stored(&job->chunk) && !is_for_library(job) && job->chunk.packed_bytes <= job->chunk.layout.len_bytes;
+}
+
 static int read_packed(struct job *job)
 {
 	job->wrap_bytes = is_for_library(job) ? exr_wrap_bytes(job->image, &job->chunk) : 0;
-	job->file = malloc(job->wrap_bytes + job->chunk.packed_bytes + 1);
+	job->file = fits_dst(job) ? job->dst : malloc(job->wrap_bytes + job->chunk.packed_bytes + 1);
 	if (!job->file)
 		return err_set(job->err, -ENOMEM, "no memory for a chunk of %" PRIu32 " bytes", job->chunk.packed_bytes);
 	if (job->wrap_bytes)
@@ -188,7 +195,8 @@ static int run_job(struct job *job)
 	int rc = read_packed(job);
 	if (!rc)
 		rc = expand(job);
-	free(job->file);
+	if (job->file != job->dst)
+		free(job->file);
 	return rc;
 }
 

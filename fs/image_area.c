@@ -9,7 +9,7 @@
 #include "share.h"
 #include "status.h"
 
-enum { CHECKED_CHUNKS = 512 };
+enum { CHECKED_CHUNKS = 64 };
 
 struct image_area image_area_of_view(const struct picture *picture, const struct view *view)
 {
