@@ -8,6 +8,7 @@
  *	exr_decode.c     one chunk -> planes: decode()
  *	exr_zip.c        ZIP, ZIPS and RLE
  *	exr_pxr24.c      PXR24
+ *	exr_b44.c        B44 and B44A
  *	exr_wrap.c       a chunk as a whole little OpenEXR file, for the library
  *	exr_dwa.c        the sizes in DWAA and DWAB data
  *	exr_imf.cpp      all other compressions, by the OpenEXR C++ library
@@ -136,6 +137,11 @@ void exr_zip_interleave(uint8_t *dst, const uint8_t *even, const uint8_t *odd, s
  * bytes of src it took. */
 size_t exr_pxr24_bytes(const struct codec_part *part, const struct codec_plane_layout *planes);
 size_t exr_pxr24_row(uint8_t *dst, const uint8_t *src, enum sample_type type, size_t row_bytes);
+
+/* B44 and B44A: packed to the planes at dst, but for parts that are left to the library. 0 or -EIO. */
+bool exr_b44_undoes(const struct codec_part *part, const struct exr_part *exr);
+int exr_b44_expand(const struct codec_part *part, const struct codec_plane_layout *planes, const uint8_t *packed,
+		   size_t packed_bytes, uint8_t *dst, struct err *err);
 
 /* Whether DWAA or DWAB data say of themselves what the chunk's planes need: 0 or -EIO. */
 int exr_dwa_check(const struct codec_part *part, const struct codec_plane_layout *planes, const uint8_t *packed,

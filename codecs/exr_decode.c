@@ -7,7 +7,8 @@
  *	stored as it is     nobody
  *	ZIP, ZIPS, RLE      exr_zip.c, in two halves that are put together in the last step
  *	PXR24               exr_zip.c inflates, the last step is exr_pxr24.c's
- *	all others          exr_imf.cpp, which writes the planes itself
+ *	B44, B44A           exr_b44.c, which writes the planes itself
+ *	all others          exr_imf.cpp, likewise
  *
  * No state is kept between calls: any number of threads. */
 #include "exr.h"
@@ -42,9 +43,16 @@ static uint8_t compression_of(const struct job *job)
 	return job->image->parts[job->chunk.part].compression;
 }
 
+static bool is_for_b44(const struct job *job)
+{
+	return (compression_of(job) == COMPRESSION_B44 || compression_of(job) == COMPRESSION_B44A) &&
+	       exr_b44_undoes(job->part, &job->image->parts[job->chunk.part]);
+}
+
 static bool is_for_library(const struct job *job)
 {
-	return !is_stored(&job->chunk) && compression_of(job) >= COMPRESSION_PIZ && compression_of(job) != COMPRESSION_PXR24;
+	return !is_stored(&job->chunk) && compression_of(job) >= COMPRESSION_PIZ && compression_of(job) != COMPRESSION_PXR24 &&
+	       !is_for_b44(job);
 }
 
 /* Nothing of dst is left as it was: the gaps between planes are zero. */
@@ -94,6 +102,14 @@ static void unpack(const struct job *job, enum rows_kind kind, const uint8_t *ro
 	}
 	for (uint32_t i = 0; i < part->nplanes; i++)
 		clear_gap(job, i);
+}
+
+static int decode_b44(const struct job *job)
+{
+	int rc = exr_b44_expand(job->part, job->planes, job->file, job->chunk.packed_bytes, job->dst, job->err);
+	for (uint32_t i = 0; !rc && i < job->part->nplanes; i++)
+		clear_gap(job, i);
+	return rc;
 }
 
 static int decode_imf(const struct job *job)
@@ -153,6 +169,8 @@ static int expand(const struct job *job)
 	}
 	if (is_for_library(job))
 		return decode_imf(job);
+	if (is_for_b44(job))
+		return decode_b44(job);
 	bool pxr24 = compression_of(job) == COMPRESSION_PXR24;
 	size_t rows_bytes = pxr24 ? exr_pxr24_bytes(job->part, job->planes) : job->chunk.unpacked_bytes;
 	uint8_t *rows = malloc(rows_bytes);
@@ -168,7 +186,8 @@ static int expand(const struct job *job)
 /* Packed data are no longer than what they expand to: exr_chunk_find() saw to that. */
 static bool fits_dst(const struct job *job)
 {
-	return !is_stored(&job->chunk) && !is_for_library(job) && job->chunk.packed_bytes <= job->chunk.layout.len_bytes;
+	return !is_stored(&job->chunk) && !is_for_library(job) && !is_for_b44(job) &&
+	       job->chunk.packed_bytes <= job->chunk.layout.len_bytes;
 }
 
 static int read_packed(struct job *job)

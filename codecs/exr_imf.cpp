@@ -1,4 +1,4 @@
-/* exr_imf.cpp - one chunk decoded by the OpenEXR C++ library: PIZ, B44, B44A, DWAA, DWAB. The only file in C++, and
+/* exr_imf.cpp - one chunk decoded by the OpenEXR C++ library: PIZ, DWAA, DWAB, and B44 with pLinear. The only file in C++, and
  * the only one that includes the library (exr.c: its version number).
  *
  * The library is given a file of one chunk that exr_wrap.c made, in memory: each call is on its own, so there is no state
