@@ -138,6 +138,7 @@ struct codec_part {
 	struct codec_channel *channels; /* what can be asked for, file order; EXR: alphabetical as in the file */
 	bool interleaved;               /* chunk layout: (row, x, plane) of one type; else plane after plane */
 	uint8_t access;                 /* enum codec_access */
+	bool quick;                     /* a chunk is decoded in no more time than fresh memory for it takes */
 	uint8_t levels_mode;            /* enum codec_levels */
 	uint32_t nlevels_x, nlevels_y;  /* MIP: nlevels_x levels (nlevels_y = nlevels_x); RIP: level = lx + ly * nlevels_x */
 	uint32_t nlevels;               /* entries in levels[]; levels[0] is full resolution */

@@ -358,6 +358,11 @@ static const char *unsupported_words(enum exr_storage storage, uint8_t compressi
 	return compression >= COMPRESSION_END ? "a compression that this build does not know" : NULL;
 }
 
+static bool is_quick(uint8_t compression)
+{
+	return compression == COMPRESSION_NONE || compression == COMPRESSION_B44 || compression == COMPRESSION_B44A;
+}
+
 static void make_words(const struct maker *maker, enum exr_storage storage)
 {
 	static const char *const orders[] = {"increasing", "decreasing", "random"};
@@ -372,6 +377,7 @@ static void make_words(const struct maker *maker, enum exr_storage storage)
 	part->compression = compression_name(attributes->compression);
 	part->unsupported = unsupported_words(storage, attributes->compression);
 	part->access = CODEC_ACCESS_CHUNK;
+	part->quick = is_quick(attributes->compression);
 	if (attributes->has_chunk_count && attributes->chunk_count != (int32_t)maker->exr->nchunks)
 		header_warn(maker->builder, "chunkCount is %" PRId32 ", %" PRIu32 " chunks follow from the window",
 			    attributes->chunk_count, maker->exr->nchunks);

@@ -215,16 +215,30 @@ bool cache_has_all(const struct cache_group *group, struct chunk_key first, uint
 	return all;
 }
 
+static void drop(struct chunk *chunk)
+{
+	if (chunk->state != CACHE_READY || chunk->pins)
+		return;
+	list_remove(chunk);
+	chunk_free(chunk);
+}
+
 void cache_group_shrink(struct cache_group *group)
 {
 	pthread_mutex_lock(&cache.lock);
 	for (struct chunk *chunk = group->chunks, *next; chunk; chunk = next) {
 		next = chunk->group_next;
-		if (chunk->state != CACHE_READY || chunk->pins)
-			continue;
-		list_remove(chunk);
-		chunk_free(chunk);
+		drop(chunk);
 	}
+	pthread_mutex_unlock(&cache.lock);
+}
+
+void cache_drop(struct cache_group *group, struct chunk_key key)
+{
+	pthread_mutex_lock(&cache.lock);
+	struct chunk *chunk = table_find(group, key);
+	if (chunk)
+		drop(chunk);
 	pthread_mutex_unlock(&cache.lock);
 }
 

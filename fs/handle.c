@@ -11,6 +11,8 @@
 #include "pool.h"
 #include "status.h"
 
+enum { PASSING_LEAST_BYTES = 256 << 10 }; /* who looks at a header reads less, and the same again */
+
 static struct handle *handle_new(enum handle_kind kind, uint64_t size_bytes, struct err *err)
 {
 	struct handle *handle = calloc(1, sizeof *handle);
@@ -105,13 +107,21 @@ int handle_open_host(int fd, bool keep_cache, struct handle **ret_handle, struct
 	return 0;
 }
 
+/* A large array that is read past the kernel's pages, which needs each sample once, and samples that cost no more to make than the
+ * memory to keep them in. */
+static bool is_passing(const struct handle *handle)
+{
+	return handle->direct && handle->size_bytes > WHOLE_LARGE_BYTES && handle->target.picture.part->quick &&
+	       view_info(handle->view)->in_order;
+}
+
 /* Who read most of this image will want the next one; of a backing file that isn't seen, but it cost as much. Of a large array only
  * the samples: from those it is read without one. */
 static void tell_ahead(struct handle *handle)
 {
 	const struct picture *picture = &handle->target.picture;
 	uint64_t decoded_bytes = image_level_bytes(handle->target.image, picture->part_index, picture->level);
-	if (!handle->node || pool_is_worker())
+	if (!handle->node || pool_is_worker() || is_passing(handle))
 		return;
 	if (handle->backing && handle->size_bytes <= WHOLE_LARGE_BYTES)
 		ahead_note(handle->node, decoded_bytes > handle->size_bytes ? decoded_bytes : handle->size_bytes, handle->below);
@@ -158,6 +168,7 @@ static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, ui
 	const struct picture *picture = &handle->target.picture;
 	image_reader_init(&reader, handle->target.image, picture->part_index, picture->level);
 	reader.pattern = &handle->pattern;
+	reader.passing = is_passing(handle) && len_bytes >= PASSING_LEAST_BYTES;
 	reader.first_row = handle->area.chunks.cy0; /* what lies beyond was not checked */
 	reader.end_row = handle->area.chunks.cy1 + 1;
 	image_pattern_note(reader.pattern, offset, len_bytes);

@@ -117,6 +117,7 @@ struct image_reader {
 	struct image_pattern *pattern;  /* NULL: never decodes ahead */
 	uint32_t first_row, end_row;    /* chunk rows that may be decoded ahead: all, unless narrowed */
 	bool cold;                      /* what it read is hardly needed again */
+	bool passing;                   /* of reads that go down the picture: the chunks above the last row read aren't kept */
 	bool (*give_up)(void *context); /* NULL, or asked while waiting: true ends the wait with -EINTR */
 	void *give_up_context;
 	struct chunk **pinned;

@@ -234,9 +234,21 @@ void image_reader_init(struct image_reader *reader, struct image *image, uint32_
 	};
 }
 
+/* The next read begins in the last chunk row, or behind it. */
+static void drop_passed(struct image_reader *reader)
+{
+	const uint32_t *want = reader->want;
+	struct chunk_key key = {.part = reader->part, .level = reader->level};
+	for (key.cy = want[1]; key.cy < want[3]; key.cy++)
+		for (key.cx = want[0]; key.cx <= want[2]; key.cx++)
+			cache_drop(&reader->image->chunks, key);
+}
+
 void image_reader_end(struct image_reader *reader)
 {
 	for (size_t i = 0; i < reader->npinned; i++)
 		give_back(reader, reader->pinned[i]);
 	free(reader->pinned);
+	if (reader->passing)
+		drop_passed(reader);
 }

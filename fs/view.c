@@ -136,6 +136,7 @@ static int plan_finish(struct view_plan *plan, const struct view_extension *exte
 	if (moves && !plan->native && keeps_samples(view))
 		plan->native = view->stages[0].base.native = true;
 	view->info.only_moves = moves && (plan->native || view->info.dtype == SAMPLE_F32);
+	view->info.in_order = view->nstages == 1 && !view->chw;
 	uint64_t pixels = (uint64_t)view->width * view->height;
 	if (pixels > VIEW_MAX_PIXELS)
 		return err_set(plan->err, -EFBIG, "%" PRIu64 " pixels are more than a view may have (2^31)", pixels);

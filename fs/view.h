@@ -79,6 +79,7 @@ struct view_info {
 	const char *spec;    /* the operations, written in one way; borrowed from the view */
 	const char *axes;    /* of the shape, "yxc" in some order, or "flat"; borrowed from the view */
 	bool only_moves;     /* samples as they are stored, or as float32: making it costs little more than a copy */
+	bool in_order;       /* who reads it forwards needs each row of the picture once, from the top */
 	struct zarr zarr;    /* ZARR: the array */
 };
 

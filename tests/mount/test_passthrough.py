@@ -17,7 +17,7 @@ import make_exr
 import make_jpeg
 import make_png
 from case import pattern
-from make_exr import HALF, ZIP, Channel, Part, exr
+from make_exr import HALF, NONE, ZIP, Channel, Part, exr
 from pixmount import Mount, errno_of, open_errno, read_all, read_range, wait_for
 
 SIZE = (400, 500)          # a photograph: 2.4 MB as float32, decoded whole by open as all JPEGs are
@@ -49,11 +49,11 @@ def released(mount, still_open=0):
     assert wait_for(lambda: mount.stats()["open_files"] <= still_open + 1), mount.stats()
 
 
-def large_exr(seed):
-    y, x = np.mgrid[0:LARGE[0], 0:LARGE[1]]
+def large_exr(seed, size=LARGE, compression=ZIP):
+    y, x = np.mgrid[0:size[0], 0:size[1]]
     planes = [((x // 16 + y * (n + 3 + seed)) % 0x3C00).astype(np.uint16) for n in range(3)]
     channels = [Channel(name, HALF, {(0, 0): plane}) for name, plane in zip("BGR", planes)]
-    return exr(Part(channels, (0, 0, LARGE[1] - 1, LARGE[0] - 1), compression=ZIP)), make_exr.stack(channels, ["R", "G", "B"]).tobytes()
+    return exr(Part(channels, (0, 0, size[1] - 1, size[0] - 1), compression=compression)), make_exr.stack(channels, ["R", "G", "B"])
 
 
 def grown(mount, action, counter="backed_opens", still_open=0):
@@ -174,7 +174,10 @@ def small(kind, seed):
     """An image file, and its values."""
     if kind == "jpg":
         return jpeg(seed), truth(jpeg(seed))
-    return large_exr(seed) if kind == "exr" else large_png(seed)
+    if kind == "exr":
+        data, wanted = large_exr(seed)
+        return data, wanted.tobytes()
+    return large_png(seed)
 
 
 def alone(source, kind, n):
@@ -326,6 +329,35 @@ def test_small_reads_are_not_direct(huge, mounted):
                 got.append(part)
     assert grown(mount, read_small, "direct_opens") == 1 and b"".join(got) == wanted
     assert grown(mount, lambda: read_all(mount.at("2", huge.name, "pixels.f32")), "direct_opens") == 0
+
+
+@pytest.mark.parametrize("compression, kept", [(NONE, False), (ZIP, True)])
+def test_samples_that_cost_nothing_to_make_are_not_kept(source, mounted, compression, kept):
+    """Of a large uncompressed EXR that is read straight to the reader. Each chunk is decoded once a pass all the same."""
+    images = [large_exr(i, HUGE, compression) for i in range(3)]
+    for i, (data, _) in enumerate(images):
+        (source / f"{i}").mkdir()
+        (source / f"{i}" / "x.exr").write_bytes(data)
+    mount = mounted(source)
+    at = [mount.at(f"{i}", "x.exr", "pixels.npy") for i in range(3)]
+    sample_bytes, nchunks = HUGE[0] * HUGE[1] * 6, HUGE[0] // (16 if compression == ZIP else 1)
+    assert np.array_equal(np.load(at[0]), images[0][1])  # through the kernel's pages: its samples stay
+    released(mount)
+    before = mount.stats()
+    assert grown(mount, lambda: np.load(at[1]), "direct_opens") == 1
+    after = mount.stats()
+    assert after["decodes"] - before["decodes"] == nchunks
+    added = after["cache_bytes"] - before["cache_bytes"]
+    assert added >= sample_bytes if kept else added < 4 << 20
+    assert np.array_equal(np.load(at[1]), images[1][1])
+    with open(at[2], "rb", buffering=0) as file:
+        wanted = images[2][1].tobytes()
+        for offset in (30 << 20, 0, 5 << 20, 6 << 20, 4 << 20):  # in no order
+            assert os.pread(file.fileno(), 2 << 20, 128 + offset) == wanted[offset:offset + (2 << 20)]
+    planes = np.load(mount.at("2", "x.exr", "views", "chw.npy"))  # needs each chunk three times
+    assert np.array_equal(planes, images[2][1].transpose(2, 0, 1))
+    released(mount)
+    assert mount.stats()["decodes"] <= (5 if kept else 6) * nchunks
 
 
 def test_damage_that_a_direct_read_meets(source, mounted):

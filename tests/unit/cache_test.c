@@ -62,6 +62,28 @@ static void test_states(void)
 	cache_group_drop(&group);
 }
 
+static void test_drop(void)
+{
+	struct cache_group group;
+	struct chunk *chunk;
+	struct err err = ERR_NONE;
+	uint64_t before = atomic_load(&status.cache_bytes);
+	cache_group_init(&group);
+	fill(&group, 0, 100, 1);
+	fill(&group, 1, 100, 2);
+	cache_begin(&group, key(1), &chunk, &err);
+	cache_drop(&group, key(0));
+	cache_drop(&group, key(1));
+	cache_drop(&group, key(2));
+	expect("a chunk is dropped, but not while it is pinned",
+	       fill(&group, 0, 100, 3) == CACHE_BEGUN && cache_data(chunk) && fill(&group, 1, 100, 3) == CACHE_READY);
+	cache_unpin(chunk);
+	cache_drop(&group, key(0));
+	cache_drop(&group, key(1));
+	expect("and takes nothing any more", atomic_load(&status.cache_bytes) == before);
+	cache_group_drop(&group);
+}
+
 static void test_failure_is_remembered(void)
 {
 	struct cache_group group;
@@ -178,6 +200,7 @@ int main(void)
 	if (cache_start(1 << 20) != 0)
 		return 1;
 	test_states();
+	test_drop();
 	test_failure_is_remembered();
 	test_budget();
 	test_one_fill_for_many_readers();
