@@ -82,14 +82,19 @@ SIMD_KERNEL static void f16_bits_to_f32(struct any_u32 *restrict dst, const uint
 
 #ifdef SIMD_F16C
 /* The hardware converts 8 at once but sets a bit of signalling NaNs: where there is a NaN, it is done by the bits. */
-__attribute__((target("avx,f16c"))) static void f16_to_f32_f16c(struct any_u32 *restrict dst, const uint16_t *restrict src,
-								size_t n)
+#define F16C __attribute__((target("avx,f16c")))
+
+F16C static inline __m128i nans_among(__m128i halves)
 {
-	const __m128i magnitude = _mm_set1_epi16(0x7fff), infinity = _mm_set1_epi16(0x7c00);
+	return _mm_cmpgt_epi16(_mm_and_si128(halves, _mm_set1_epi16(0x7fff)), _mm_set1_epi16(0x7c00));
+}
+
+F16C static void f16_to_f32_f16c(struct any_u32 *restrict dst, const uint16_t *restrict src, size_t n)
+{
 	size_t i = 0;
 	for (; i + 8 <= n; i += 8) {
 		__m128i halves = _mm_loadu_si128((const void *)(src + i));
-		if (_mm_movemask_epi8(_mm_cmpgt_epi16(_mm_and_si128(halves, magnitude), infinity)))
+		if (_mm_movemask_epi8(nans_among(halves)))
 			f16_bits_to_f32(dst + i, src + i, 8);
 		else
 			_mm256_storeu_ps((void *)(dst + i), _mm256_cvtph_ps(halves));
@@ -334,6 +339,78 @@ void sample_interleave(void *dst, const void *const *planes, unsigned nplanes, u
 		interleave_u16(dst, planes, nplanes, n);
 	else
 		interleave_u32(dst, planes, nplanes, n);
+}
+
+#ifdef SIMD_F16C
+/* As f16_bits_to_f32, interleaved. */
+static void interleave_f16_bits(unsigned char *dst, const void *const *planes, unsigned nplanes, size_t first, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (unsigned p = 0; p < nplanes; p++, dst += sizeof(float))
+			((struct any_u32 *)(void *)dst)->v = half_bits_to_f32_bits(((const uint16_t *)planes[p])[first + i]);
+}
+
+F16C static inline __m128i load_halves(const void *const *planes, unsigned p, size_t i)
+{
+	return _mm_loadu_si128((const void *)((const uint16_t *)planes[p] + i));
+}
+
+/* Four floats to dst, the other four as far behind as the first four pixels reach. */
+F16C static inline void store_apart(unsigned char *dst, unsigned nplanes, __m256 both)
+{
+	_mm_storeu_si128((__m128i *)(void *)dst, _mm_castps_si128(_mm256_castps256_ps128(both)));
+	_mm_storeu_si128((__m128i *)(void *)(dst + (size_t)16 * nplanes), _mm_castps_si128(_mm256_extractf128_ps(both, 1)));
+}
+
+/* 8 pixels; within each half of a register four pixels are put in order. */
+F16C static inline void interleave_3_floats(unsigned char *dst, __m256 a, __m256 b, __m256 c)
+{
+	__m256 ab = _mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)); /* a0 a2 b0 b2 */
+	__m256 bc = _mm256_shuffle_ps(b, c, _MM_SHUFFLE(3, 1, 3, 1)); /* b1 b3 c1 c3 */
+	__m256 ca = _mm256_shuffle_ps(c, a, _MM_SHUFFLE(3, 1, 2, 0)); /* c0 c2 a1 a3 */
+	store_apart(dst, 3, _mm256_shuffle_ps(ab, ca, _MM_SHUFFLE(2, 0, 2, 0)));
+	store_apart(dst + 16, 3, _mm256_shuffle_ps(bc, ab, _MM_SHUFFLE(3, 1, 2, 0)));
+	store_apart(dst + 32, 3, _mm256_shuffle_ps(ca, bc, _MM_SHUFFLE(3, 1, 3, 1)));
+}
+
+F16C static inline void interleave_4_floats(unsigned char *dst, __m256 a, __m256 b, __m256 c, __m256 d)
+{
+	__m256 ab01 = _mm256_unpacklo_ps(a, b), ab23 = _mm256_unpackhi_ps(a, b);
+	__m256 cd01 = _mm256_unpacklo_ps(c, d), cd23 = _mm256_unpackhi_ps(c, d);
+	store_apart(dst, 4, _mm256_shuffle_ps(ab01, cd01, _MM_SHUFFLE(1, 0, 1, 0)));
+	store_apart(dst + 16, 4, _mm256_shuffle_ps(ab01, cd01, _MM_SHUFFLE(3, 2, 3, 2)));
+	store_apart(dst + 32, 4, _mm256_shuffle_ps(ab23, cd23, _MM_SHUFFLE(1, 0, 1, 0)));
+	store_apart(dst + 48, 4, _mm256_shuffle_ps(ab23, cd23, _MM_SHUFFLE(3, 2, 3, 2)));
+}
+
+F16C static void interleave_f16_f16c(unsigned char *dst, const void *const *planes, unsigned nplanes, size_t n)
+{
+	size_t i = 0;
+	for (; i + 8 <= n; i += 8, dst += (size_t)32 * nplanes) {
+		__m128i a = load_halves(planes, 0, i), b = load_halves(planes, 1, i), c = load_halves(planes, 2, i);
+		__m128i d = nplanes == 4 ? load_halves(planes, 3, i) : a;
+		__m128i nans = _mm_or_si128(_mm_or_si128(nans_among(a), nans_among(b)), _mm_or_si128(nans_among(c), nans_among(d)));
+		if (_mm_movemask_epi8(nans))
+			interleave_f16_bits(dst, planes, nplanes, i, 8);
+		else if (nplanes == 3)
+			interleave_3_floats(dst, _mm256_cvtph_ps(a), _mm256_cvtph_ps(b), _mm256_cvtph_ps(c));
+		else
+			interleave_4_floats(dst, _mm256_cvtph_ps(a), _mm256_cvtph_ps(b), _mm256_cvtph_ps(c), _mm256_cvtph_ps(d));
+	}
+	interleave_f16_bits(dst, planes, nplanes, i, n - i);
+}
+#endif
+
+bool sample_interleave_f16(void *dst, const void *const *planes, unsigned nplanes, size_t n)
+{
+#ifdef SIMD_F16C
+	if (nplanes >= 3 && __builtin_cpu_supports("avx2")) {
+		interleave_f16_f16c(dst, planes, nplanes, n);
+		return true;
+	}
+#endif
+	(void)dst, (void)planes, (void)nplanes, (void)n;
+	return false;
 }
 
 void sample_key_match(uint8_t *mask, const void *src, ptrdiff_t step_bytes, unsigned size_bytes, uint32_t key, size_t n)

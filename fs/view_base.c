@@ -102,6 +102,17 @@ static uint32_t first_stored(const struct base_stage *base, const uint16_t *list
 	return list[i];
 }
 
+/* A piece of channels that are all halves to become float32, at once; false: they are not. */
+static bool group_of_halves(const struct chunk *chunk, const uint16_t *list, uint32_t count, const struct piece *piece,
+			    unsigned char *dst)
+{
+	const void *planes[GROUP_MAX];
+	for (uint32_t c = 0; c < count; c++)
+		if (!(planes[c] = piece_of_halves(chunk, &chunk->base->channels[list[c]], piece)))
+			return false;
+	return sample_interleave_f16(dst, planes, count, piece->n);
+}
+
 /* 2 to 4 channels side by side in the sink, none of them subsampled. */
 static void chunk_fetch_group(const struct chunk *chunk, const uint16_t *list, uint32_t count)
 {
@@ -120,10 +131,13 @@ static void chunk_fetch_group(const struct chunk *chunk, const uint16_t *list, u
 	for (uint32_t line = 0; line < lines; line++)
 		for (uint32_t i = 0; i < ceil_div(length, PIECE); i++) {
 			struct piece piece = walk_piece(&walk, rect, line, i);
+			unsigned char *dst = chunk_target(chunk, piece.x, piece.y);
+			if (group_of_halves(chunk, list, count, &piece, dst))
+				continue;
 			for (uint32_t c = 0; c < count; c++)
 				if (channels[list[c]].kind != BASE_CONST)
 					piece_fetch(chunk, &channels[list[c]], &piece, samples[c]);
-			sample_interleave(chunk_target(chunk, piece.x, piece.y), planes, count, size, piece.n);
+			sample_interleave(dst, planes, count, size, piece.n);
 		}
 }
 

@@ -259,6 +259,32 @@ static void interleaving(void)
 		}
 }
 
+/* All halves in each place, and each place of 8 with a NaN; to where no float is aligned. */
+static void interleaving_halves(void)
+{
+	enum { N = 65536 + 7 };
+	static uint16_t halves[4][N];
+	static float floats[4][N];
+	static unsigned char got[(size_t)4 * N * 4 + 2], want[(size_t)4 * N * 4];
+	const void *from[4] = {halves[0], halves[1], halves[2], halves[3]};
+	const void *list[4] = {floats[0], floats[1], floats[2], floats[3]};
+	for (unsigned p = 0; p < 4; p++) {
+		for (unsigned i = 0; i < N; i++)
+			halves[p][i] = (uint16_t)(i * (2 * p + 1) + 77 * p);
+		sample_to_f32(floats[p], halves[p], SAMPLE_F16, 0, N);
+	}
+	for (unsigned n = 1; n <= 4; n++)
+		for (size_t count = N - 16; count <= N; count++) {
+			size_t len = count * n * sizeof(float);
+			got[0] = got[len + 1] = 0xa5;
+			sample_interleave(want, list, n, sizeof(float), count);
+			if (!sample_interleave_f16(got + 1, from, n, count))
+				continue;
+			expect(memcmp(got + 1, want, len) == 0, "halves interleaved");
+			expect(got[0] == 0xa5 && got[len + 1] == 0xa5, "interleaving halves writes outside");
+		}
+}
+
 static void keys(void)
 {
 	const uint16_t src[8] = {5, 5, 261, 5, 0, 5, 5, 65535};
@@ -301,6 +327,7 @@ int main(void)
 		{"vectors_as_scalars", many_to_integers},
 		{"gather_and_scatter", gathering},
 		{"interleave", interleaving},
+		{"interleave_halves", interleaving_halves},
 		{"keys", keys},
 		{"tables", tables},
 	};
