@@ -161,28 +161,60 @@ int handle_write(struct handle *handle, const char *text, size_t len_bytes, stru
 	return rc;
 }
 
-static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, uint64_t offset, bool (*give_up)(void *context),
-			  void *give_up_context, struct err *err)
+static void reader_start(struct image_reader *reader, struct handle *handle, size_t len_bytes, uint64_t offset,
+			 const struct patience *patience)
 {
-	struct image_reader reader;
 	const struct picture *picture = &handle->target.picture;
-	image_reader_init(&reader, handle->target.image, picture->part_index, picture->level);
-	reader.pattern = &handle->pattern;
-	reader.passing = is_passing(handle) && len_bytes >= PASSING_LEAST_BYTES;
-	reader.first_row = handle->area.chunks.cy0; /* what lies beyond was not checked */
-	reader.end_row = handle->area.chunks.cy1 + 1;
-	image_pattern_note(reader.pattern, offset, len_bytes);
-	reader.give_up = give_up;
-	reader.give_up_context = give_up_context;
-	int rc = view_read(handle->view, offset, len_bytes, dst, &reader.source, err);
-	image_reader_end(&reader);
-	if (rc)
-		return rc;
+	image_reader_init(reader, handle->target.image, picture->part_index, picture->level);
+	reader->pattern = &handle->pattern;
+	reader->passing = is_passing(handle) && len_bytes >= PASSING_LEAST_BYTES;
+	reader->first_row = handle->area.chunks.cy0; /* what lies beyond was not checked */
+	reader->end_row = handle->area.chunks.cy1 + 1;
+	image_pattern_note(reader->pattern, offset, len_bytes);
+	if (patience) {
+		reader->give_up = patience->give_up;
+		reader->give_up_context = patience->context;
+	}
+}
+
+static void note_served(struct handle *handle, size_t len_bytes, uint64_t offset)
+{
 	status_add(&status.bytes_served, len_bytes);
 	uint64_t seen_bytes = handle->stored_early && offset + len_bytes == handle->size_bytes ? handle->size_bytes : len_bytes;
 	atomic_fetch_add_explicit(&handle->served_bytes, seen_bytes, memory_order_relaxed);
 	atomic_fetch_add_explicit(&handle->nreads, 1, memory_order_relaxed);
+}
+
+static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, uint64_t offset, const struct patience *patience,
+			  struct err *err)
+{
+	struct image_reader reader;
+	reader_start(&reader, handle, len_bytes, offset, patience);
+	int rc = view_read(handle->view, offset, len_bytes, dst, &reader.source, err);
+	image_reader_end(&reader);
+	if (rc)
+		return rc;
+	note_served(handle, len_bytes, offset);
 	return (ssize_t)len_bytes;
+}
+
+ssize_t handle_give(struct handle *handle, size_t len_bytes, uint64_t offset, const struct patience *patience,
+		    void (*take)(void *context, const void *at, size_t len_bytes), void *context, struct err *err)
+{
+	struct image_reader reader;
+	const struct view_info *info = view_info(handle->view);
+	const void *at;
+	uint32_t cy;
+	if (!info->in_place || offset < info->header_bytes)
+		return 0;
+	reader_start(&reader, handle, len_bytes, offset, patience);
+	ssize_t n = view_find(handle->view, offset, len_bytes, &reader.source, &at, &cy, err);
+	if (n > 0)
+		take(context, at, (size_t)n);
+	image_reader_end(&reader);
+	if (n > 0)
+		note_served(handle, (size_t)n, offset);
+	return n;
 }
 
 static ssize_t read_stack(struct handle *handle, char *dst, size_t len_bytes, uint64_t offset, const struct patience *patience,
@@ -223,12 +255,11 @@ ssize_t handle_read(struct handle *handle, void *dst, size_t len_bytes, uint64_t
 		return 0;
 	if (len_bytes > handle->size_bytes - offset)
 		len_bytes = (size_t)(handle->size_bytes - offset);
+	const struct patience patience = {give_up, give_up_context};
 	if (handle->kind == HANDLE_ARRAY)
-		return read_array(handle, dst, len_bytes, offset, give_up, give_up_context, err);
-	if (handle->kind == HANDLE_STACK) {
-		struct patience patience = {give_up, give_up_context};
+		return read_array(handle, dst, len_bytes, offset, &patience, err);
+	if (handle->kind == HANDLE_STACK)
 		return read_stack(handle, dst, len_bytes, offset, &patience, err);
-	}
 	if (handle->kind == HANDLE_BYTES)
 		return bytes_read(handle->bytes, dst, len_bytes, offset, err);
 	memcpy(dst, handle->text + offset, len_bytes);

@@ -83,4 +83,9 @@ int handle_write(struct handle *handle, const char *text, size_t len_bytes, stru
 ssize_t handle_read(struct handle *handle, void *dst, size_t len_bytes, uint64_t offset, bool (*give_up)(void *context),
 		    void *give_up_context, struct err *err);
 
+/* The same of an ARRAY without a copy: where the bytes from offset on lie in memory as they are, take is called with some of them,
+ * and their number returned. 0: they don't, and take was not called. */
+ssize_t handle_give(struct handle *handle, size_t len_bytes, uint64_t offset, const struct patience *patience,
+		    void (*take)(void *context, const void *at, size_t len_bytes), void *context, struct err *err);
+
 #endif

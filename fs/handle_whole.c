@@ -11,6 +11,7 @@
 enum {
 	PAGE_BYTES = 4096,
 	PIECE_BYTES = 512 << 10,
+	HEAD_BYTES = 64 << 10,
 	LEAST_BYTES = 128 << 10,       /* less is one read, which costs less than a backing file and is needed anyway without one */
 	BACKED_MOST_BYTES = 320 << 20, /* opening one that then isn't read whole shouldn't take longer than a look at it may */
 	DIRECT_READ_BYTES = 64 << 10,  /* smaller reads are cheaper out of the kernel's pages, which it reads ahead */
@@ -190,20 +191,43 @@ static uint64_t end_of(const struct whole *whole)
 	return whole->writing ? size_bytes : (size_bytes - 1) / PAGE_BYTES * PAGE_BYTES;
 }
 
+static void put_given(void *context, const void *at, size_t len_bytes)
+{
+	struct whole *whole = context;
+	if (put(whole, at, len_bytes))
+		whole->refused = true;
+	else
+		whole->done_bytes += len_bytes;
+}
+
+/* Through a buffer, which is made when it is needed first. Of what lies in place behind a header only so much as makes a page. */
+static int put_made(struct whole *whole, char **piece, uint64_t left_bytes, const struct patience *patience, struct err *err)
+{
+	if (!*piece && !(*piece = malloc(PIECE_BYTES)))
+		return 1;
+	size_t len_bytes = view_info(whole->handle->view)->in_place ? HEAD_BYTES : PIECE_BYTES;
+	len_bytes = len_bytes < left_bytes ? len_bytes : (size_t)left_bytes;
+	ssize_t n = handle_read(whole->handle, *piece, len_bytes, whole->done_bytes, patience ? patience->give_up : NULL,
+				patience ? patience->context : NULL, err);
+	if (n < 0)
+		return (int)n;
+	put_given(whole, *piece, len_bytes);
+	return 0;
+}
+
 /* Reads the array, piece by piece as it is decoded, to where it belongs. 0, an error of the array (with words), or a positive
  * number: it can't be put there. */
 static int fill(struct whole *whole, const struct patience *patience, struct err *err)
 {
-	char *piece = malloc(PIECE_BYTES);
+	char *piece = NULL;
 	uint64_t end = end_of(whole);
-	int rc = piece ? 0 : 1;
+	int rc = 0;
 	while (rc == 0 && whole->done_bytes < end) {
-		size_t len = end - whole->done_bytes < PIECE_BYTES ? (size_t)(end - whole->done_bytes) : PIECE_BYTES;
-		ssize_t n = handle_read(whole->handle, piece, len, whole->done_bytes, patience ? patience->give_up : NULL,
-					patience ? patience->context : NULL, err);
-		rc = n < 0 ? (int)n : put(whole, piece, len) ? 1 : 0;
-		if (rc == 0)
-			whole->done_bytes += len;
+		uint64_t left_bytes = end - whole->done_bytes;
+		ssize_t n = handle_give(whole->handle, left_bytes, whole->done_bytes, patience, put_given, whole, err);
+		rc = n < 0 ? (int)n : n == 0 ? put_made(whole, &piece, left_bytes, patience, err) : 0;
+		if (rc == 0 && whole->refused)
+			rc = 1;
 	}
 	free(piece);
 	return rc;

@@ -23,7 +23,7 @@ struct whole {
 	const struct handle_pages *pages;
 	struct backing *writing; /* a backing file, or NULL: pages->store */
 	uint64_t done_bytes;
-	bool wanted;
+	bool wanted, refused;
 };
 
 /* An array's handle is being made; before image_use. pages NULL: nothing will be done. May give the handle its backing file. */

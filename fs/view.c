@@ -137,6 +137,8 @@ static int plan_finish(struct view_plan *plan, const struct view_extension *exte
 		plan->native = view->stages[0].base.native = true;
 	view->info.only_moves = moves && (plan->native || view->info.dtype == SAMPLE_F32);
 	view->info.in_order = view->nstages == 1 && !view->chw;
+	bool plain = extension->container == VIEW_RAW || extension->container == VIEW_NPY || extension->container == VIEW_TIF;
+	view->info.in_place = view->info.in_order && plain && base_is_in_place(&view->stages[0].base, view->out, view->nout);
 	uint64_t pixels = (uint64_t)view->width * view->height;
 	if (pixels > VIEW_MAX_PIXELS)
 		return err_set(plan->err, -EFBIG, "%" PRIu64 " pixels are more than a view may have (2^31)", pixels);

@@ -47,6 +47,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "picture.h"
 #include "zarr.h"
@@ -80,6 +81,7 @@ struct view_info {
 	const char *axes;    /* of the shape, "yxc" in some order, or "flat"; borrowed from the view */
 	bool only_moves;     /* samples as they are stored, or as float32: making it costs little more than a copy */
 	bool in_order;       /* who reads it forwards needs each row of the picture once, from the top */
+	bool in_place;       /* behind the header it is what lies in the decoded chunks: view_find */
 	struct zarr zarr;    /* ZARR: the array */
 };
 
@@ -103,6 +105,12 @@ const struct view_info *view_info(const struct view *view);
  * Decodes, through source, only what these bytes need. 0, or the error of a pin. */
 int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_source *source,
 	      struct err *err);
+
+/* Finds bytes of a view that is in_place, from offset (in or behind its header) on, in a decoded chunk: *ret_at is valid until the
+ * chunk (0, *ret_cy) is unpinned, which is the caller's part. How many, 1 to len_bytes; 0: they lie in no chunk, nothing is pinned;
+ * else the error of a pin. */
+ssize_t view_find(const struct view *view, uint64_t offset, size_t len_bytes, const struct view_source *source, const void **ret_at,
+		  uint32_t *ret_cy, struct err *err);
 
 /* The chunks (inclusive ranges) that reading the whole file, or any part of it, can ask source for. False: none. */
 struct view_chunks {

@@ -299,3 +299,39 @@ int base_fetch(struct view_reader *reader, struct view_rect rect, const uint16_t
 		}
 	return 0;
 }
+
+bool base_is_in_place(const struct base_stage *base, const uint16_t *list, uint32_t n)
+{
+	struct codec_plane_layout planes[GROUP_MAX];
+	struct codec_chunk_layout layout;
+	const struct codec_level *level = &base->part->levels[base->level];
+	if (!base->native || level->nchunks_x != 1 || base->part->nplanes > GROUP_MAX)
+		return false;
+	ptrdiff_t size = (ptrdiff_t)element_bytes(base, &base->channels[list[0]]);
+	const struct view_sink rows = {NULL, size * (ptrdiff_t)n, size * (ptrdiff_t)n * level->width, size};
+	codec_chunk_layout(base->part, base->level, 0, 0, &layout, planes);
+	return is_run(base, list, n, &rows) && (ptrdiff_t)planes[0].row_bytes == rows.row_step;
+}
+
+ssize_t base_find(struct view_reader *reader, uint64_t offset, size_t len_bytes, const void **ret_at, uint32_t *ret_cy)
+{
+	const struct base_stage *base = &reader->view->stages[0].base;
+	const struct view_source *source = reader->source;
+	const struct codec_plane_layout *plane = reader->layouts;
+	uint32_t chunk_rows = base->part->levels[base->level].chunk_height;
+	struct codec_chunk_layout layout;
+	codec_chunk_layout(base->part, base->level, 0, 0, &layout, reader->layouts);
+	uint64_t chunk_bytes = (uint64_t)plane->row_bytes * chunk_rows, start = offset / chunk_bytes * chunk_bytes;
+	uint32_t cy = (uint32_t)(offset / chunk_bytes);
+	const void *samples;
+	if (source->want)
+		source->want(source->context, 0, cy, 0, (uint32_t)((offset + len_bytes - 1) / chunk_bytes));
+	int rc = source->pin(source->context, 0, cy, &samples, reader->err);
+	if (rc)
+		return rc;
+	codec_chunk_layout(base->part, base->level, 0, cy, &layout, reader->layouts);
+	uint64_t left_bytes = start + (uint64_t)layout.height * plane->row_bytes - offset;
+	*ret_at = (const unsigned char *)samples + plane->offset + (size_t)(offset - start);
+	*ret_cy = cy;
+	return (ssize_t)(len_bytes < left_bytes ? len_bytes : left_bytes);
+}

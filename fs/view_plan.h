@@ -194,6 +194,10 @@ int profile_fetch(struct view_reader *reader, uint32_t stage, struct view_rect r
 
 int base_fetch(struct view_reader *reader, struct view_rect rect, const uint16_t *list, uint32_t n, struct view_sink sink);
 void base_want(struct view_reader *reader, struct view_rect rect);
+/* Whether the elements (y, x, c) of the listed channels are what lies in the chunks of whole rows. */
+bool base_is_in_place(const struct base_stage *base, const uint16_t *list, uint32_t n);
+/* view_find() of these, from the first pixel's on. */
+ssize_t base_find(struct view_reader *reader, uint64_t offset, size_t len_bytes, const void **ret_at, uint32_t *ret_cy);
 
 /* A planar float32 tile of rect's size at `at`: what PIXEL and RESIZE write directly. */
 struct view_sink sink_of_tile(float *at, struct view_rect rect, uint32_t first_channel);

@@ -282,6 +282,19 @@ int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *
 	return rc;
 }
 
+ssize_t view_find(const struct view *view, uint64_t offset, size_t len_bytes, const struct view_source *source, const void **ret_at,
+		  uint32_t *ret_cy, struct err *err)
+{
+	if (!view->info.in_place || offset < view->info.header_bytes)
+		return 0;
+	struct view_reader reader = {.view = view, .source = source, .err = err};
+	reader.layouts = malloc(view->stages[0].base.part->nplanes * sizeof *reader.layouts);
+	ssize_t n = reader.layouts ? base_find(&reader, offset - view->info.header_bytes, len_bytes, ret_at, ret_cy)
+				   : err_set(err, -ENOMEM, "no memory to read a view");
+	free(reader.layouts);
+	return n;
+}
+
 struct recorder {
 	struct view_chunks chunks;
 	bool any;

@@ -201,6 +201,68 @@ static void native_is_of_one_type(void)
 
 /* ---- refusals and lists ---- */
 
+/* Interleaved samples, three rows a chunk. */
+static const uint8_t pixels_in_place[7][5][3] = {
+	{{1, 2, 3}, {4, 5, 6}}, {{7}}, {{8}}, {{9, 10}}, {{11}}, {{12}}, {{0}, {0}, {0}, {0}, {13, 14, 15}}};
+
+static int pin_in_place(void *context, uint32_t cx, uint32_t cy, const void **ret_samples, struct err *err)
+{
+	(void)cx, (void)err;
+	((struct case_picture *)context)->pinned++;
+	*ret_samples = pixels_in_place[3 * cy];
+	return 0;
+}
+
+static void unpin_in_place(void *context, uint32_t cx, uint32_t cy)
+{
+	(void)cx, (void)cy;
+	((struct case_picture *)context)->pinned--;
+}
+
+/* What view_find finds from each place on is what view_read writes there. */
+static void judge_found(struct case_picture *made, const char *spec)
+{
+	struct view *view;
+	struct err err = ERR_NONE;
+	unsigned char read[512];
+	CHECK(case_compile(made, spec, &view) == 0);
+	const struct view_info *info = view_info(view);
+	CHECK(info->in_place && info->nbytes <= sizeof read && view_read(view, 0, info->nbytes, read, &made->source, &err) == 0);
+	for (uint64_t offset = 0; offset < info->nbytes; offset++)
+		for (size_t len = 1; len <= info->nbytes - offset; len += 13) {
+			const void *at = NULL;
+			uint32_t cy = 99;
+			ssize_t n = view_find(view, offset, len, &made->source, &at, &cy, &err);
+			CHECK(offset < info->header_bytes ? n == 0 : n > 0 && (size_t)n <= len);
+			CHECK(n <= 0 || memcmp(at, read + offset, (size_t)n) == 0);
+			CHECK(made->pinned == (n > 0));
+			if (n > 0)
+				unpin_in_place(made, 0, cy);
+		}
+	view_free(view);
+}
+
+static void samples_are_found_in_place(void)
+{
+	static const char *const others[] = {"pixels.f32",   "native,rot=180.npy",      "native,chw.npy", "native,bgr.npy",
+					     "native,r.npy", "native,crop=0:0:5:6.npy", "native.json"};
+	struct case_picture made;
+	case_start(&made, 5, 7, 3);
+	for (unsigned p = 0; p < 3; p++)
+		case_plane(&made, (const char *[]){"R", "G", "B"}[p], SAMPLE_U8, 255, NULL, false);
+	made.part.interleaved = true;
+	made.source.pin = pin_in_place;
+	made.source.unpin = unpin_in_place;
+	judge_found(&made, "native.npy");
+	judge_found(&made, "u8.npy");
+	judge_found(&made, "native.tif");
+	for (unsigned i = 0; i < sizeof others / sizeof *others; i++) {
+		struct view *view = NULL;
+		CHECK(case_compile(&made, others[i], &view) == 0 && !view_info(view)->in_place);
+		view_free(view);
+	}
+}
+
 static void refusals(void)
 {
 	static const struct {
@@ -320,6 +382,7 @@ int main(void)
 		{"roles_lie_in_one_layer", roles_lie_in_one_layer},
 		{"subsampled_planes", subsampled_planes},
 		{"native_is_of_one_type", native_is_of_one_type},
+		{"samples_are_found_in_place", samples_are_found_in_place},
 		{"refusals", refusals},
 		{"long_specs", long_specs},
 		{"lists", lists},
