@@ -3,8 +3,9 @@
  * All arrays of one call must not overlap. Destinations may be unaligned (they are often a reply's buffer); sources are
  * aligned to their own type unless said otherwise. n counts samples. Nothing here allocates, fails or keeps state.
  *
- * The arithmetic is IEEE 754 single precision, round to nearest even, without fused multiply-add: what numpy gives on
- * float32 arrays, bit for bit. No conversion quiets, drops or invents a NaN: float32 is copied, half keeps its payload.
+ * The arithmetic is IEEE 754 single precision, round to nearest even, without fused multiply-add but where it makes a quotient that
+ * is the division's, bit for bit: what numpy gives on float32 arrays. No conversion quiets, drops or invents a NaN: float32 is
+ * copied, half keeps its payload.
  */
 #ifndef PIXFS_SAMPLE_H
 #define PIXFS_SAMPLE_H
