@@ -107,12 +107,11 @@ int handle_open_host(int fd, bool keep_cache, struct handle **ret_handle, struct
 	return 0;
 }
 
-/* A large array that is read past the kernel's pages, which needs each sample once, and samples that cost no more to make than the
- * memory to keep them in. */
+/* A large array that is read past the kernel's pages, which needs each sample once, and of samples that needn't be kept. */
 static bool is_passing(const struct handle *handle)
 {
-	return handle->direct && handle->size_bytes > WHOLE_LARGE_BYTES && handle->target.picture.part->quick &&
-	       view_info(handle->view)->in_order;
+	return handle->direct && handle->size_bytes > WHOLE_LARGE_BYTES && view_info(handle->view)->in_order &&
+	       image_is_quick(handle->target.image, handle->target.picture.part_index);
 }
 
 /* Who read most of this image will want the next one; of a backing file that isn't seen, but it cost as much. Of a large array only

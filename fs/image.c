@@ -401,6 +401,11 @@ bool image_opens_whole(const struct image *image)
 	       (config.verify == VERIFY_OPEN && (!codec->check || (!codec->check_chunks && image_is_small(image))));
 }
 
+bool image_is_quick(const struct image *image, uint32_t part)
+{
+	return image_header(image)->parts[part].quick && !image->archive;
+}
+
 bool image_is_decoded(struct image *image, const struct image_area *area)
 {
 	const struct view_chunks *chunks = &area->chunks;

@@ -75,6 +75,9 @@ void image_kept_as(struct image *image, uint32_t part, uint32_t level, uint64_t 
 /* Whether the first image_use decodes all of it. */
 bool image_opens_whole(const struct image *image);
 
+/* Whether its samples cost no more to make than fresh memory for them does: what is read out of an archive is inflated first. */
+bool image_is_quick(const struct image *image, uint32_t part);
+
 /* Whether all of area (of few enough chunks to look) is decoded and cached. */
 bool image_is_decoded(struct image *image, const struct image_area *area);
 

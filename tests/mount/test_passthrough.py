@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zipfile
 import zlib
 
 import cv2
@@ -331,15 +332,19 @@ def test_small_reads_are_not_direct(huge, mounted):
     assert grown(mount, lambda: read_all(mount.at("2", huge.name, "pixels.f32")), "direct_opens") == 0
 
 
-@pytest.mark.parametrize("compression, kept", [(NONE, False), (ZIP, True)])
-def test_samples_that_cost_nothing_to_make_are_not_kept(source, mounted, compression, kept):
+@pytest.mark.parametrize("compression, folder, kept", [(NONE, "", False), (ZIP, "", True), (NONE, "a.zip", True)])
+def test_samples_that_cost_nothing_to_make_are_not_kept(source, mounted, compression, folder, kept):
     """Of a large uncompressed EXR that is read straight to the reader. Each chunk is decoded once a pass all the same."""
     images = [large_exr(i, HUGE, compression) for i in range(3)]
     for i, (data, _) in enumerate(images):
         (source / f"{i}").mkdir()
-        (source / f"{i}" / "x.exr").write_bytes(data)
+        if folder:
+            with zipfile.ZipFile(source / f"{i}" / folder, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+                archive.writestr("x.exr", data)
+        else:
+            (source / f"{i}" / "x.exr").write_bytes(data)
     mount = mounted(source)
-    at = [mount.at(f"{i}", "x.exr", "pixels.npy") for i in range(3)]
+    at = [mount.at(f"{i}", folder, "x.exr", "pixels.npy") for i in range(3)]
     sample_bytes, nchunks = HUGE[0] * HUGE[1] * 6, HUGE[0] // (16 if compression == ZIP else 1)
     assert np.array_equal(np.load(at[0]), images[0][1])  # through the kernel's pages: its samples stay
     released(mount)
@@ -354,7 +359,7 @@ def test_samples_that_cost_nothing_to_make_are_not_kept(source, mounted, compres
         wanted = images[2][1].tobytes()
         for offset in (30 << 20, 0, 5 << 20, 6 << 20, 4 << 20):  # in no order
             assert os.pread(file.fileno(), 2 << 20, 128 + offset) == wanted[offset:offset + (2 << 20)]
-    planes = np.load(mount.at("2", "x.exr", "views", "chw.npy"))  # needs each chunk three times
+    planes = np.load(mount.at("2", folder, "x.exr", "views", "chw.npy"))  # needs each chunk three times
     assert np.array_equal(planes, images[2][1].transpose(2, 0, 1))
     released(mount)
     assert mount.stats()["decodes"] <= (5 if kept else 6) * nchunks
