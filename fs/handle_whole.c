@@ -200,19 +200,30 @@ static void put_given(void *context, const void *at, size_t len_bytes)
 		whole->done_bytes += len_bytes;
 }
 
-/* Through a buffer, which is made when it is needed first. Of what lies in place behind a header only so much as makes a page. */
-static int put_made(struct whole *whole, char **piece, uint64_t left_bytes, const struct patience *patience, struct err *err)
+/* Through a buffer, which is made when it is needed first. */
+static int put_made(struct whole *whole, char **piece, size_t len_bytes, const struct patience *patience, struct err *err)
 {
 	if (!*piece && !(*piece = malloc(PIECE_BYTES)))
 		return 1;
-	size_t len_bytes = view_info(whole->handle->view)->in_place ? HEAD_BYTES : PIECE_BYTES;
-	len_bytes = len_bytes < left_bytes ? len_bytes : (size_t)left_bytes;
 	ssize_t n = handle_read(whole->handle, *piece, len_bytes, whole->done_bytes, patience ? patience->give_up : NULL,
 				patience ? patience->context : NULL, err);
 	if (n < 0)
 		return (int)n;
 	put_given(whole, *piece, len_bytes);
 	return 0;
+}
+
+/* The next piece ends where a large page does. Of what lies in memory as it is only the header is made, and what fills a page. */
+static int put_next(struct whole *whole, char **piece, uint64_t end, const struct patience *patience, struct err *err)
+{
+	bool gives = whole->writing && view_info(whole->handle->view)->in_place;
+	uint64_t left_bytes = end - whole->done_bytes;
+	size_t len_bytes = PIECE_BYTES - whole->done_bytes % PIECE_BYTES;
+	len_bytes = len_bytes < left_bytes ? len_bytes : (size_t)left_bytes;
+	ssize_t n = gives ? handle_give(whole->handle, len_bytes, whole->done_bytes, patience, put_given, whole, err) : 0;
+	if (n)
+		return n < 0 ? (int)n : 0;
+	return put_made(whole, piece, gives && len_bytes > HEAD_BYTES ? HEAD_BYTES : len_bytes, patience, err);
 }
 
 /* Reads the array, piece by piece as it is decoded, to where it belongs. 0, an error of the array (with words), or a positive
@@ -222,15 +233,10 @@ static int fill(struct whole *whole, const struct patience *patience, struct err
 	char *piece = NULL;
 	uint64_t end = end_of(whole);
 	int rc = 0;
-	while (rc == 0 && whole->done_bytes < end) {
-		uint64_t left_bytes = end - whole->done_bytes;
-		ssize_t n = handle_give(whole->handle, left_bytes, whole->done_bytes, patience, put_given, whole, err);
-		rc = n < 0 ? (int)n : n == 0 ? put_made(whole, &piece, left_bytes, patience, err) : 0;
-		if (rc == 0 && whole->refused)
-			rc = 1;
-	}
+	while (rc == 0 && !whole->refused && whole->done_bytes < end)
+		rc = put_next(whole, &piece, end, patience, err);
 	free(piece);
-	return rc;
+	return rc == 0 && whole->refused ? 1 : rc;
 }
 
 /* What fails here fails again in who waits for it. With others waiting for the processors there is nothing to gain from going on
