@@ -2,7 +2,8 @@
 
 How it is kept fair:
 - Both sides run in this one process, in turns (A B C A B C ...), after one repetition that isn't counted; imports, mounting and
-  the making of inputs are outside of the times. A time is from before the file is opened to a numpy array in hand.
+  the making of inputs are outside of the times. With first reads of single images who comes first changes (A B C, B C A, ...): what
+  one has just freed is cheap memory for the next. A time is from before the file is opened to a numpy array in hand.
 - Sources lie in the page cache. Medians of all repetitions, the smallest and the largest beside them.
 - A first read of a single image reads, in each repetition, another copy of the file (a real one, another inode) that the
   running mount has never seen: nothing of it is in pixfs or in the kernel's pages of the mount, but the daemon is warm as the

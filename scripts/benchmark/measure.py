@@ -27,14 +27,15 @@ def once(side, i):
     return seconds
 
 
-def take_turns(sides, repetitions, warm_up=True):
-    """name -> seconds of each repetition; i counts from 1, 0 is the repetition that isn't counted."""
+def take_turns(sides, repetitions, warm_up=True, rotate=False):
+    """name -> seconds of each repetition; i counts from 1, 0 is the repetition that isn't counted. rotate: who comes first changes."""
     times = {side.name: [] for side in sides}
     gc.collect()
     gc.disable()
     try:
         for i in range(0 if warm_up else 1, repetitions + 1):
-            for side in sides:
+            first = i % len(sides) if rotate else 0
+            for side in sides[first:] + sides[:first]:
                 if i > 0 and side.most is not None and i > side.most:
                     continue
                 seconds = once(side, i)

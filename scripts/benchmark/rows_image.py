@@ -37,7 +37,7 @@ def first_read(bench, row, path, decoders):
         sides = [Side(PIXFS, lambda i: read_array(mnt.at(names[i], "pixels.f32"), shape))]
         for name, decode in decoders.items():
             sides.append(Side(name, lambda i, decode=decode: decode(os.path.join(folder, names[i]))))
-        row.times = take_turns(sides, bench.repetitions)
+        row.times = take_turns(sides, bench.repetitions, rotate=True)
         if mnt.stats()["errors"]:
             raise RuntimeError(f"{row.name}: pixfs reported errors")
     return [row]
@@ -145,7 +145,7 @@ def part_of_big(bench, name, what):
             fresh_start(0)
             row.notes += notes_on_values(ours(0), [("OpenImageIO", theirs(0))])
             sides = [Side(PIXFS, ours, fresh_start), Side("OpenImageIO", theirs, lambda _: inputs.read_whole(path))]
-            row.times = take_turns(sides, bench.repetitions)
+            row.times = take_turns(sides, bench.repetitions, rotate=True)
     return [row]
 
 
