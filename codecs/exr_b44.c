@@ -6,9 +6,9 @@
  *	 6 bits  15 times, column by column: the difference to the sample on the left, or in the first column to the one above,
  *	         plus 32, in units of 1 << shift
  *
- * or of 3 bytes, with a shift of 13 or more, where all are the same. All this of numbers that are in the order of the values:
- *halves with the top bit set where positive, all bits inverted where negative. Of a block that reaches over the edge the rest is
- *left out. Channels of other types are stored as they are. Making it is lossy, undoing it is not.
+ * or of 3 bytes, with a shift of 13 or more, where all are the same. All this of numbers in the order of the values: of halves with
+ * the top bit set where positive, with all bits inverted where negative. Of a block that reaches over the edge the rest is left
+ * out. Channels of other types are stored as they are. Making it is lossy, undoing it is not.
  *
  * The OpenEXR library undoes it a sample at a time, through a copy, and takes four times as long. Channels with pLinear are left to
  * it: for them it has a table of logarithms. */

@@ -55,15 +55,6 @@ static bool is_for_library(const struct job *job)
 	       !is_for_b44(job);
 }
 
-/* Nothing of dst is left as it was: the gaps between planes are zero. */
-static void clear_gap(const struct job *job, uint32_t plane)
-{
-	const struct codec_plane_layout *p = &job->planes[plane];
-	size_t end = p->offset + p->row_bytes * p->height;
-	size_t next = plane + 1 < job->part->nplanes ? job->planes[plane + 1].offset : (size_t)job->chunk.layout.len_bytes;
-	memset(job->dst + end, 0, next - end);
-}
-
 /* How the rows of a chunk are kept before they are taken apart. */
 enum rows_kind {
 	ROWS_SAMPLES,
@@ -100,16 +91,6 @@ static void unpack(const struct job *job, enum rows_kind kind, const uint8_t *ro
 			at += unpack_row(job, kind, rows, at, i, dst);
 		}
 	}
-	for (uint32_t i = 0; i < part->nplanes; i++)
-		clear_gap(job, i);
-}
-
-static int decode_b44(const struct job *job)
-{
-	int rc = exr_b44_expand(job->part, job->planes, job->file, job->chunk.packed_bytes, job->dst, job->err);
-	for (uint32_t i = 0; !rc && i < job->part->nplanes; i++)
-		clear_gap(job, i);
-	return rc;
 }
 
 static int decode_imf(const struct job *job)
@@ -142,8 +123,6 @@ static int decode_imf(const struct job *job)
 	int rc = exr_imf_decode(job->file, job->wrap_bytes + job->chunk.packed_bytes, tiled, (int)first,
 				(int)(first + job->chunk.layout.height - 1), slices, part->nplanes, job->err);
 	free(slices);
-	for (uint32_t i = 0; !rc && i < part->nplanes; i++)
-		clear_gap(job, i);
 	return rc;
 }
 
@@ -170,7 +149,7 @@ static int expand(const struct job *job)
 	if (is_for_library(job))
 		return decode_imf(job);
 	if (is_for_b44(job))
-		return decode_b44(job);
+		return exr_b44_expand(job->part, job->planes, job->file, job->chunk.packed_bytes, job->dst, job->err);
 	bool pxr24 = compression_of(job) == COMPRESSION_PXR24;
 	size_t rows_bytes = pxr24 ? exr_pxr24_bytes(job->part, job->planes) : job->chunk.unpacked_bytes;
 	uint8_t *rows = malloc(rows_bytes);
@@ -202,15 +181,22 @@ static int read_packed(struct job *job)
 				job->chunk.data_offset, job->err);
 }
 
+/* Nothing of dst is left as it was: the gaps behind the planes are zero. */
+static void clear_gaps(const struct job *job)
+{
+	for (uint32_t i = 0; i < job->part->nplanes; i++) {
+		const struct codec_plane_layout *plane = &job->planes[i];
+		size_t end = plane->offset + plane->row_bytes * plane->height;
+		size_t next = i + 1 < job->part->nplanes ? plane[1].offset : (size_t)job->chunk.layout.len_bytes;
+		memset(job->dst + end, 0, next - end);
+	}
+}
+
 static int run_job(struct job *job)
 {
-	if (job->part->nplanes == 1 && is_stored(&job->chunk)) {
-		int rc = bytes_read_exact(job->image->image.bytes, job->dst, job->chunk.packed_bytes, job->chunk.data_offset,
-					  job->err);
-		if (!rc)
-			clear_gap(job, 0);
-		return rc;
-	}
+	if (job->part->nplanes == 1 && is_stored(&job->chunk))
+		return bytes_read_exact(job->image->image.bytes, job->dst, job->chunk.packed_bytes, job->chunk.data_offset,
+					job->err);
 	int rc = read_packed(job);
 	if (!rc)
 		rc = expand(job);
@@ -236,6 +222,8 @@ int exr_decode(struct codec_image *image, struct codec_cursor **cursor, uint32_t
 	codec_chunk_layout(job.part, level, cx, cy, &job.chunk.layout, planes);
 	job.planes = planes;
 	rc = run_job(&job);
+	if (!rc)
+		clear_gaps(&job);
 	if (planes != few)
 		free(planes);
 	if (!rc)

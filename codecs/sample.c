@@ -10,8 +10,7 @@
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
-#define SIMD_F16C 1
-#define SIMD_FMA 1
+#define SIMD_X86 1
 #endif
 
 SIMD_OPTIMIZE
@@ -64,53 +63,42 @@ SIMD_KERNEL static void u32_to_f32(struct any_f32 *restrict dst, const uint32_t 
 		dst[i].v = (float)src[i] / divisor;
 }
 
-#ifdef SIMD_FMA
+#ifdef SIMD_X86
 /* The quotients of 8 integers by 255 or 65535, correctly rounded: the product with the reciprocal, corrected by what is left of the
  * division (Markstein, Computation of elementary functions on the IBM RISC System/6000, 1990). The tests compare all integers
  * that there are with the division, which takes twice as long. */
 #define FMA __attribute__((target("avx2,fma")))
 
-FMA static inline void store_quotients(void *dst, __m256i integers, __m256 divisor, __m256 reciprocal)
+FMA static inline __m256i load_integers(const uint8_t *src, bool wide)
 {
-	__m256 v = _mm256_cvtepi32_ps(integers), quotient = _mm256_mul_ps(v, reciprocal);
-	__m256 left = _mm256_fnmadd_ps(quotient, divisor, v);
-	_mm256_storeu_ps(dst, _mm256_fmadd_ps(left, reciprocal, quotient));
+	return wide ? _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)src))
+		    : _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)src));
 }
 
-FMA static void u8_to_f32_fma(struct any_f32 *restrict dst, const uint8_t *restrict src, size_t n)
+/* How many were done: all but what is left of 8. */
+FMA static size_t integers_to_f32_fma(struct any_f32 *restrict dst, const uint8_t *restrict src, bool wide, float by, size_t n)
 {
-	const __m256 divisor = _mm256_set1_ps(255.0f), reciprocal = _mm256_set1_ps(1.0f / 255.0f);
+	const __m256 divisor = _mm256_set1_ps(by), reciprocal = _mm256_set1_ps(1.0f / by);
 	size_t i = 0;
-	for (; i + 8 <= n; i += 8)
-		store_quotients(dst + i, _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(src + i))), divisor, reciprocal);
-	u8_to_f32(dst + i, src + i, 255.0f, n - i);
-}
-
-FMA static void u16_to_f32_fma(struct any_f32 *restrict dst, const uint16_t *restrict src, size_t n)
-{
-	const __m256 divisor = _mm256_set1_ps(65535.0f), reciprocal = _mm256_set1_ps(1.0f / 65535.0f);
-	size_t i = 0;
-	for (; i + 8 <= n; i += 8)
-		store_quotients(dst + i, _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(src + i))), divisor, reciprocal);
-	u16_to_f32(dst + i, src + i, 65535.0f, n - i);
+	for (; i + 8 <= n; i += 8) {
+		__m256 v = _mm256_cvtepi32_ps(load_integers(src + (wide ? 2 * i : i), wide)),
+		       quotient = _mm256_mul_ps(v, reciprocal);
+		__m256 left = _mm256_fnmadd_ps(quotient, divisor, v);
+		_mm256_storeu_ps((void *)(dst + i), _mm256_fmadd_ps(left, reciprocal, quotient));
+	}
+	return i;
 }
 #endif
 
-/* True where it was done: for full bytes and words, on a processor that can. */
-static bool integers_to_f32_fma(void *dst, const void *src, enum sample_type type, uint32_t divisor, size_t n)
+/* How many of the first were done: of full bytes and words, on a processor that can. */
+static size_t divide_quickly(struct any_f32 *dst, const void *src, enum sample_type type, uint32_t divisor, size_t n)
 {
-#ifdef SIMD_FMA
-	if (divisor != (type == SAMPLE_U8 ? 255 : 65535) || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
-		return false;
-	if (type == SAMPLE_U8)
-		u8_to_f32_fma(dst, src, n);
-	else
-		u16_to_f32_fma(dst, src, n);
-	return true;
-#else
+#ifdef SIMD_X86
+	if (divisor == (type == SAMPLE_U8 ? 255 : 65535) && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+		return integers_to_f32_fma(dst, src, type == SAMPLE_U16, (float)divisor, n);
+#endif
 	(void)dst, (void)src, (void)type, (void)divisor, (void)n;
-	return false;
-#endif
+	return 0;
 }
 
 /* IEEE 754 binary16 -> binary32 by its bits: the hardware's conversion would quiet signalling NaNs. */
@@ -130,7 +118,7 @@ SIMD_KERNEL static void f16_bits_to_f32(struct any_u32 *restrict dst, const uint
 		dst[i].v = half_bits_to_f32_bits(src[i]);
 }
 
-#ifdef SIMD_F16C
+#ifdef SIMD_X86
 /* The hardware converts 8 at once but sets a bit of signalling NaNs: where there is a NaN, it is done by the bits. */
 #define F16C __attribute__((target("avx,f16c")))
 
@@ -155,7 +143,7 @@ F16C static void f16_to_f32_f16c(struct any_u32 *restrict dst, const uint16_t *r
 
 static void f16_to_f32(struct any_u32 *restrict dst, const uint16_t *restrict src, size_t n)
 {
-#ifdef SIMD_F16C
+#ifdef SIMD_X86
 	if (__builtin_cpu_supports("avx2")) { /* none has it without F16C */
 		f16_to_f32_f16c(dst, src, n);
 		return;
@@ -179,14 +167,14 @@ void sample_u16_from_be(uint16_t *samples, size_t n)
 void sample_to_f32(void *dst, const void *src, enum sample_type type, uint32_t divisor, size_t n)
 {
 	float by = divisor ? (float)divisor : 1.0f;
+	struct any_f32 *floats = dst;
+	size_t done = type == SAMPLE_U8 || type == SAMPLE_U16 ? divide_quickly(floats, src, type, divisor, n) : 0;
 	switch (type) {
 	case SAMPLE_U8:
-		if (!integers_to_f32_fma(dst, src, type, divisor, n))
-			u8_to_f32(dst, src, by, n);
+		u8_to_f32(floats + done, (const uint8_t *)src + done, by, n - done);
 		break;
 	case SAMPLE_U16:
-		if (!integers_to_f32_fma(dst, src, type, divisor, n))
-			u16_to_f32(dst, src, by, n);
+		u16_to_f32(floats + done, (const uint16_t *)src + done, by, n - done);
 		break;
 	case SAMPLE_U32:
 		u32_to_f32(dst, src, by, n);
@@ -393,7 +381,7 @@ void sample_interleave(void *dst, const void *const *planes, unsigned nplanes, u
 		interleave_u32(dst, planes, nplanes, n);
 }
 
-#ifdef SIMD_F16C
+#ifdef SIMD_X86
 /* As f16_bits_to_f32, interleaved. */
 static void interleave_f16_bits(unsigned char *dst, const void *const *planes, unsigned nplanes, size_t first, size_t n)
 {
@@ -453,16 +441,23 @@ F16C static void interleave_f16_f16c(unsigned char *dst, const void *const *plan
 }
 #endif
 
-bool sample_interleave_f16(void *dst, const void *const *planes, unsigned nplanes, size_t n)
+bool sample_can_interleave_f16(unsigned nplanes)
 {
-#ifdef SIMD_F16C
-	if (nplanes >= 3 && __builtin_cpu_supports("avx2")) {
-		interleave_f16_f16c(dst, planes, nplanes, n);
-		return true;
-	}
-#endif
-	(void)dst, (void)planes, (void)nplanes, (void)n;
+#ifdef SIMD_X86
+	return nplanes >= 3 && __builtin_cpu_supports("avx2"); /* none has it without F16C */
+#else
+	(void)nplanes;
 	return false;
+#endif
+}
+
+void sample_interleave_f16(void *dst, const void *const *planes, unsigned nplanes, size_t n)
+{
+#ifdef SIMD_X86
+	interleave_f16_f16c(dst, planes, nplanes, n);
+#else
+	(void)dst, (void)planes, (void)nplanes, (void)n;
+#endif
 }
 
 void sample_key_match(uint8_t *mask, const void *src, ptrdiff_t step_bytes, unsigned size_bytes, uint32_t key, size_t n)

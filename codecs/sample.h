@@ -42,9 +42,10 @@ void sample_scatter(void *dst, ptrdiff_t dst_step_bytes, const void *src, unsign
 /* dst[i * nplanes + p] = planes[p][i]; nplanes 1 to 4; planes are aligned. */
 void sample_interleave(void *dst, const void *const *planes, unsigned nplanes, unsigned size_bytes, size_t n);
 
-/* Halves to float32 on the way: as sample_to_f32 of each plane and then sample_interleave, in one step. False, and nothing done:
- * this processor has no such step, or not for so many planes. */
-bool sample_interleave_f16(void *dst, const void *const *planes, unsigned nplanes, size_t n);
+/* Halves to float32 on the way: as sample_to_f32 of each plane and then sample_interleave, in one step. Only where this processor
+ * has such a step for so many planes. */
+bool sample_can_interleave_f16(unsigned nplanes);
+void sample_interleave_f16(void *dst, const void *const *planes, unsigned nplanes, size_t n);
 
 /* mask[i] &= (src[i * step_bytes] == key), with mask 0 or 1: one plane's part of the tRNS comparison. */
 void sample_key_match(uint8_t *mask, const void *src, ptrdiff_t step_bytes, unsigned size_bytes, uint32_t key, size_t n);

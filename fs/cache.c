@@ -233,12 +233,15 @@ void cache_group_shrink(struct cache_group *group)
 	pthread_mutex_unlock(&cache.lock);
 }
 
-void cache_drop(struct cache_group *group, struct chunk_key key)
+void cache_drop(struct cache_group *group, struct chunk_key first, uint32_t cx1, uint32_t cy1)
 {
 	pthread_mutex_lock(&cache.lock);
-	struct chunk *chunk = table_find(group, key);
-	if (chunk)
-		drop(chunk);
+	for (struct chunk_key key = first; key.cy <= cy1; key.cy++)
+		for (key.cx = first.cx; key.cx <= cx1; key.cx++) {
+			struct chunk *chunk = table_find(group, key);
+			if (chunk)
+				drop(chunk);
+		}
 	pthread_mutex_unlock(&cache.lock);
 }
 

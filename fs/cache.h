@@ -39,9 +39,9 @@ void cache_stop(void);                  /* all groups were dropped before */
 void cache_group_init(struct cache_group *group);
 /* Forgets all chunks of the group; none may be pinned or filling. */
 void cache_group_drop(struct cache_group *group);
-/* Forgets those that are ready and not pinned: all, or one. */
+/* Forgets those that are ready and not pinned: all, or those of a part and level from (cx0, cy0) to (cx1, cy1), both included. */
 void cache_group_shrink(struct cache_group *group);
-void cache_drop(struct cache_group *group, struct chunk_key key);
+void cache_drop(struct cache_group *group, struct chunk_key first, uint32_t cx1, uint32_t cy1);
 
 /* Whether all chunks of a part and level from (cx0, cy0) to (cx1, cy1), both included, are ready. */
 bool cache_has_all(const struct cache_group *group, struct chunk_key first, uint32_t cx1, uint32_t cy1);

@@ -238,10 +238,9 @@ void image_reader_init(struct image_reader *reader, struct image *image, uint32_
 static void drop_passed(struct image_reader *reader)
 {
 	const uint32_t *want = reader->want;
-	struct chunk_key key = {.part = reader->part, .level = reader->level};
-	for (key.cy = want[1]; key.cy < want[3]; key.cy++)
-		for (key.cx = want[0]; key.cx <= want[2]; key.cx++)
-			cache_drop(&reader->image->chunks, key);
+	if (want[1] < want[3])
+		cache_drop(&reader->image->chunks, (struct chunk_key){reader->part, reader->level, want[0], want[1]}, want[2],
+			   want[3] - 1);
 }
 
 void image_reader_end(struct image_reader *reader)

@@ -102,15 +102,27 @@ static uint32_t first_stored(const struct base_stage *base, const uint16_t *list
 	return list[i];
 }
 
-/* A piece of channels that are all halves to become float32, at once; false: they are not. */
-static bool group_of_halves(const struct chunk *chunk, const uint16_t *list, uint32_t count, const struct piece *piece,
-			    unsigned char *dst)
+/* Whether the channels are halves to become float32, all side by side in rows, and there is a step that does it at once. */
+static bool is_group_of_halves(const struct chunk *chunk, const uint16_t *list, uint32_t count, const struct walk *walk)
+{
+	if (walk->down || walk->back || chunk->base->native || !sample_can_interleave_f16(count))
+		return false;
+	for (uint32_t c = 0; c < count; c++) {
+		const struct base_channel *channel = &chunk->base->channels[list[c]];
+		if (channel->kind != BASE_PLANE || plane_of(chunk->base, channel)->type != SAMPLE_F16 ||
+		    chunk->planes[channel->plane].step_bytes != sizeof(uint16_t))
+			return false;
+	}
+	return true;
+}
+
+static void fetch_halves(const struct chunk *chunk, const uint16_t *list, uint32_t count, const struct piece *piece,
+			 unsigned char *dst)
 {
 	const void *planes[GROUP_MAX];
 	for (uint32_t c = 0; c < count; c++)
-		if (!(planes[c] = piece_of_halves(chunk, &chunk->base->channels[list[c]], piece)))
-			return false;
-	return sample_interleave_f16(dst, planes, count, piece->n);
+		planes[c] = piece_source(chunk, &chunk->base->channels[list[c]], piece);
+	sample_interleave_f16(dst, planes, count, piece->n);
 }
 
 /* 2 to 4 channels side by side in the sink, none of them subsampled. */
@@ -121,6 +133,7 @@ static void chunk_fetch_group(const struct chunk *chunk, const uint16_t *list, u
 	if (!chunk_clip(chunk->base, &chunk->layout, &channels[first_stored(chunk->base, list, count)], &rect))
 		return;
 	struct walk walk = walk_of(&chunk->sink);
+	bool halves = is_group_of_halves(chunk, list, count, &walk);
 	unsigned size = element_bytes(chunk->base, &channels[list[0]]);
 	uint32_t samples[GROUP_MAX][PIECE], lines = walk.down ? rect.width : rect.height,
 					    length = walk.down ? rect.height : rect.width;
@@ -132,8 +145,10 @@ static void chunk_fetch_group(const struct chunk *chunk, const uint16_t *list, u
 		for (uint32_t i = 0; i < ceil_div(length, PIECE); i++) {
 			struct piece piece = walk_piece(&walk, rect, line, i);
 			unsigned char *dst = chunk_target(chunk, piece.x, piece.y);
-			if (group_of_halves(chunk, list, count, &piece, dst))
+			if (halves) {
+				fetch_halves(chunk, list, count, &piece, dst);
 				continue;
+			}
 			for (uint32_t c = 0; c < count; c++)
 				if (channels[list[c]].kind != BASE_CONST)
 					piece_fetch(chunk, &channels[list[c]], &piece, samples[c]);
@@ -313,25 +328,25 @@ bool base_is_in_place(const struct base_stage *base, const uint16_t *list, uint3
 	return is_run(base, list, n, &rows) && (ptrdiff_t)planes[0].row_bytes == rows.row_step;
 }
 
-ssize_t base_find(struct view_reader *reader, uint64_t offset, size_t len_bytes, const void **ret_at, uint32_t *ret_cy)
+ssize_t base_find(const struct view *view, uint64_t offset, size_t len_bytes, const struct view_source *source, const void **ret_at,
+		  uint32_t *ret_cy, struct err *err)
 {
-	const struct base_stage *base = &reader->view->stages[0].base;
-	const struct view_source *source = reader->source;
-	const struct codec_plane_layout *plane = reader->layouts;
-	uint32_t chunk_rows = base->part->levels[base->level].chunk_height;
+	const struct base_stage *base = &view->stages[0].base;
+	struct codec_plane_layout planes[GROUP_MAX];
 	struct codec_chunk_layout layout;
-	codec_chunk_layout(base->part, base->level, 0, 0, &layout, reader->layouts);
-	uint64_t chunk_bytes = (uint64_t)plane->row_bytes * chunk_rows, start = offset / chunk_bytes * chunk_bytes;
+	uint64_t row_bytes = (uint64_t)view->width * view->nout * view->element_bytes;
+	uint64_t chunk_bytes = row_bytes * base->part->levels[base->level].chunk_height;
 	uint32_t cy = (uint32_t)(offset / chunk_bytes);
+	uint64_t within = offset % chunk_bytes;
 	const void *samples;
 	if (source->want)
 		source->want(source->context, 0, cy, 0, (uint32_t)((offset + len_bytes - 1) / chunk_bytes));
-	int rc = source->pin(source->context, 0, cy, &samples, reader->err);
+	int rc = source->pin(source->context, 0, cy, &samples, err);
 	if (rc)
 		return rc;
-	codec_chunk_layout(base->part, base->level, 0, cy, &layout, reader->layouts);
-	uint64_t left_bytes = start + (uint64_t)layout.height * plane->row_bytes - offset;
-	*ret_at = (const unsigned char *)samples + plane->offset + (size_t)(offset - start);
+	codec_chunk_layout(base->part, base->level, 0, cy, &layout, planes);
+	uint64_t left_bytes = layout.height * row_bytes - within;
+	*ret_at = (const unsigned char *)samples + planes[0].offset + (size_t)within;
 	*ret_cy = cy;
 	return (ssize_t)(len_bytes < left_bytes ? len_bytes : left_bytes);
 }

@@ -63,7 +63,7 @@ struct piece {
 /* The piece's samples of one channel, as the stage holds them, contiguous at dst. */
 void piece_fetch(const struct chunk *chunk, const struct base_channel *channel, const struct piece *piece, void *dst);
 
-/* Where the piece's samples of one channel lie, if they are halves side by side that become float32; else NULL. */
-const void *piece_of_halves(const struct chunk *chunk, const struct base_channel *channel, const struct piece *piece);
+/* Where the first sample of the piece lies in the chunk. */
+const void *piece_source(const struct chunk *chunk, const struct base_channel *channel, const struct piece *piece);
 
 #endif

@@ -87,9 +87,7 @@ void piece_fetch(const struct chunk *chunk, const struct base_channel *channel, 
 		piece_repeated(chunk, channel, piece, dst);
 }
 
-const void *piece_of_halves(const struct chunk *chunk, const struct base_channel *channel, const struct piece *piece)
+const void *piece_source(const struct chunk *chunk, const struct base_channel *channel, const struct piece *piece)
 {
-	bool halves = channel->kind == BASE_PLANE && !chunk->base->native && plane_of(chunk->base, channel)->type == SAMPLE_F16 &&
-		      piece_step(piece, &chunk->planes[channel->plane]) == sizeof(uint16_t);
-	return halves ? sample_at(chunk, channel, channel->plane, piece->x, piece->y) : NULL;
+	return sample_at(chunk, channel, channel->plane, piece->x, piece->y);
 }

@@ -197,7 +197,8 @@ void base_want(struct view_reader *reader, struct view_rect rect);
 /* Whether the elements (y, x, c) of the listed channels are what lies in the chunks of whole rows. */
 bool base_is_in_place(const struct base_stage *base, const uint16_t *list, uint32_t n);
 /* view_find() of these, from the first pixel's on. */
-ssize_t base_find(struct view_reader *reader, uint64_t offset, size_t len_bytes, const void **ret_at, uint32_t *ret_cy);
+ssize_t base_find(const struct view *view, uint64_t offset, size_t len_bytes, const struct view_source *source, const void **ret_at,
+		  uint32_t *ret_cy, struct err *err);
 
 /* A planar float32 tile of rect's size at `at`: what PIXEL and RESIZE write directly. */
 struct view_sink sink_of_tile(float *at, struct view_rect rect, uint32_t first_channel);

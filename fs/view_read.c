@@ -287,12 +287,7 @@ ssize_t view_find(const struct view *view, uint64_t offset, size_t len_bytes, co
 {
 	if (!view->info.in_place || offset < view->info.header_bytes)
 		return 0;
-	struct view_reader reader = {.view = view, .source = source, .err = err};
-	reader.layouts = malloc(view->stages[0].base.part->nplanes * sizeof *reader.layouts);
-	ssize_t n = reader.layouts ? base_find(&reader, offset - view->info.header_bytes, len_bytes, ret_at, ret_cy)
-				   : err_set(err, -ENOMEM, "no memory to read a view");
-	free(reader.layouts);
-	return n;
+	return base_find(view, offset - view->info.header_bytes, len_bytes, source, ret_at, ret_cy, err);
 }
 
 struct recorder {

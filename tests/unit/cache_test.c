@@ -72,14 +72,14 @@ static void test_drop(void)
 	fill(&group, 0, 100, 1);
 	fill(&group, 1, 100, 2);
 	cache_begin(&group, key(1), &chunk, &err);
-	cache_drop(&group, key(0));
-	cache_drop(&group, key(1));
-	cache_drop(&group, key(2));
+	cache_drop(&group, key(0), 0, 0);
+	cache_drop(&group, key(1), 0, 1);
+	cache_drop(&group, key(2), 0, 2);
 	expect("a chunk is dropped, but not while it is pinned",
 	       fill(&group, 0, 100, 3) == CACHE_BEGUN && cache_data(chunk) && fill(&group, 1, 100, 3) == CACHE_READY);
 	cache_unpin(chunk);
-	cache_drop(&group, key(0));
-	cache_drop(&group, key(1));
+	cache_drop(&group, key(0), 0, 0);
+	cache_drop(&group, key(1), 0, 1);
 	expect("and takes nothing any more", atomic_load(&status.cache_bytes) == before);
 	cache_group_drop(&group);
 }
