@@ -53,8 +53,10 @@ int tree_list(struct place place, struct listing **ret_listing, struct err *err)
 int tree_list_next(struct listing *listing, uint64_t offset, struct listing_entry *ret_entry);
 void tree_list_close(struct listing *listing); /* NULL is fine */
 
-/* Extended attributes: the value's length, or -ENODATA; it is copied where it fits (-ERANGE where size_bytes is not 0 and too
- * small). name NULL: the list of names, each with a NUL behind it. */
+/* Extended attributes: the value's length, -ENODATA, or -EOPNOTSUPP for a name that isn't user.*: xattr(7)'s word for a namespace
+ * that a file system doesn't have, upon which ls asks for the ACLs of one file instead of each. It is copied where it fits
+ * (-ERANGE where size_bytes is not 0 and too small). name NULL: the list of names, each with a NUL behind it; empty for an
+ * image's directory, as ls -l asks for that list too (coreutils from 9.6 on) and a listing opens no image. */
 ssize_t tree_xattr(struct place place, const char *name, char *ret_value, size_t size_bytes);
 
 #endif

@@ -120,7 +120,9 @@ ssize_t tree_xattr(struct place place, const char *name, char *ret_value, size_t
 {
 	struct values values;
 	if (name && strncmp(name, "user.", 5) != 0)
-		return -ENODATA;
+		return -EOPNOTSUPP;
+	if (!name && place.node->kind == NODE_IMAGE && !place.row)
+		return 0;
 	struct err err = ERR_NONE;
 	if (walk_enter(&place, &err))
 		return name ? -ENODATA : 0;

@@ -66,7 +66,8 @@ def cold_times(source, null, action, repetitions, native=None):
 
 
 def in_words(counts, n):
-    return ", ".join(f"{name.lower()} {count / n:.2f}" for name, count in sorted(counts.items(), key=lambda item: -item[1]) if count / n >= 0.01)
+    words = [f"{name.lower()} {count / n:.2f}" for name, count in sorted(counts.items(), key=lambda item: -item[1]) if count / n >= 0.005]
+    return ", ".join([*words, f"in all {sum(counts.values()) / n:.3g}"]) if counts else ""
 
 
 def list_long(bench):

@@ -148,8 +148,8 @@ static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *inf
 /* As pixfs, which has attributes of its own: none of this name. */
 static void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 {
-	(void)id, (void)name, (void)size;
-	fuse_reply_err(req, ENODATA);
+	(void)id, (void)size;
+	fuse_reply_err(req, strncmp(name, "user.", 5) == 0 ? ENODATA : EOPNOTSUPP);
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)

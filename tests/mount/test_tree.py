@@ -251,6 +251,25 @@ def test_extended_attributes(image):
     assert errno_of(os.getxattr, path, "user.pixfs.error") == errno.ENODATA
     assert errno_of(os.getxattr, path, "user.none") == errno.ENODATA
     assert os.getxattr(mount.at("a.png", "source.png"), "user.mime_type") == b"image/png"
+    assert os.getxattr(mount.at("a.png"), "user.mime_type") == b"image/png"
+
+
+@pytest.mark.parametrize("name", ["security.selinux", "security.capability", "system.posix_acl_access", "system.posix_acl_default", "trusted.x"])
+@pytest.mark.parametrize("path", [(), ("a.png",), ("a.png", "pixels.f32"), ("a.png", "views")], ids="/".join)
+def test_other_namespaces_are_not_there(image, path, name):
+    """EOPNOTSUPP, not ENODATA: then ls -l asks once and not for every file."""
+    mount, _, _ = image
+    assert errno_of(os.getxattr, mount.at(*path), name) == errno.EOPNOTSUPP
+
+
+def test_what_ls_asks_for_opens_no_image(image):
+    mount, _, _ = image
+    assert os.listxattr(mount.path) == os.listxattr(mount.at("a.png")) == []
+    listed = subprocess.run(["ls", "-l", mount.path], capture_output=True, text=True, timeout=60, check=True)
+    assert "a.png" in listed.stdout and not listed.stderr
+    assert mount.stats()["opens"] == 0
+    assert os.getxattr(mount.at("a.png"), "user.pixfs.shape") == b"4,5,3"
+    assert mount.stats()["opens"] == 1
 
 
 ATTEMPTS = {
