@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "ycc.h"
+
 const struct codec_limits codec_default_limits = {
 	.max_pixels = (uint64_t)1 << 30,
 	.max_chunk_bytes = (uint64_t)1 << 32,
@@ -74,6 +76,25 @@ void codec_chunk_layout(const struct codec_part *part, uint32_t level, uint32_t 
 		layout_interleaved(part, layout, planes);
 	else
 		layout_planar(part, layout, planes);
+}
+
+uint64_t codec_kept_bytes(const struct codec_part *part, uint32_t level, uint32_t cx, uint32_t cy)
+{
+	struct codec_chunk_layout layout;
+	struct ycc_layout ycc;
+	if (part->chroma_x) {
+		ycc_layout(part, cy, &ycc);
+		return ycc.len_bytes;
+	}
+	codec_chunk_layout(part, level, cx, cy, &layout, NULL);
+	return layout.len_bytes;
+}
+
+int codec_decode_kept(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx,
+		      uint32_t cy, void *dst, struct err *err)
+{
+	const struct codec *codec = image->codec;
+	return (codec->decode_kept ? codec->decode_kept : codec->decode)(image, cursor, part, level, cx, cy, dst, err);
 }
 
 static int check_level(const struct codec_part *part, uint32_t index, const struct codec_limits *limits, struct err *err)

@@ -139,6 +139,7 @@ struct codec_part {
 	bool interleaved;               /* chunk layout: (row, x, plane) of one type; else plane after plane */
 	uint8_t access;                 /* enum codec_access */
 	bool quick;                     /* a chunk is decoded in no more time than fresh memory for it takes */
+	uint8_t chroma_x, chroma_y;     /* 0; or chunks can be kept with a chroma sample for so many pixels: ycc.h */
 	uint8_t levels_mode;            /* enum codec_levels */
 	uint32_t nlevels_x, nlevels_y;  /* MIP: nlevels_x levels (nlevels_y = nlevels_x); RIP: level = lx + ly * nlevels_x */
 	uint32_t nlevels;               /* entries in levels[]; levels[0] is full resolution */
@@ -219,6 +220,10 @@ struct codec {
 	 * only be freed. dst of a failed decode holds nothing that may be shown. */
 	int (*decode)(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx,
 		      uint32_t cy, void *dst, struct err *err);
+	/* The same to codec_kept_bytes() bytes, in the form in which the chunk is kept: of a part with a chroma_x that of ycc.h,
+	 * else the samples. NULL: always the samples. */
+	int (*decode_kept)(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx,
+			   uint32_t cy, void *dst, struct err *err);
 	void (*cursor_free)(struct codec_cursor *cursor); /* NULL is fine */
 };
 
@@ -241,6 +246,11 @@ struct codec_chunk_layout {
  * (codecs enforce it at open). */
 void codec_chunk_layout(const struct codec_part *part, uint32_t level, uint32_t cx, uint32_t cy, struct codec_chunk_layout *layout,
 			struct codec_plane_layout *planes);
+
+/* decode_kept, or decode where there is none, and the bytes of its chunk. */
+uint64_t codec_kept_bytes(const struct codec_part *part, uint32_t level, uint32_t cx, uint32_t cy);
+int codec_decode_kept(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx,
+		      uint32_t cy, void *dst, struct err *err);
 
 /* Fills level's grid fields from its size and chunk size. */
 void codec_level_set(struct codec_level *level, uint32_t width, uint32_t height, uint32_t chunk_width, uint32_t chunk_height);

@@ -17,6 +17,8 @@
 #include "header.h"
 #include "jpeg_meta.h"
 #include "jpeg_reader.h"
+#include "jpeg_ycc.h"
+#include "ycc.h"
 
 #define TEXT_OF(x) #x
 #define VERSION_TEXT(x) TEXT_OF(x)
@@ -38,6 +40,7 @@ struct jpeg_image {
 struct codec_cursor {
 	uint32_t next_cy;
 	struct jpeg_reader reader;
+	struct jpeg_ycc ycc;
 };
 
 static bool is_cmyk(const struct jpeg_decompress_struct *cinfo)
@@ -215,6 +218,7 @@ static int describe_part(const struct jpeg_reader *reader, struct codec_image *i
 		return -ENOMEM;
 	describe_channels(part);
 	part->interleaved = true;
+	jpeg_ycc_sampling(cinfo, &part->chroma_x, &part->chroma_y);
 	part->access = CODEC_ACCESS_FORWARD;
 	part->levels_mode = LEVELS_ONE;
 	part->nlevels = part->nlevels_x = part->nlevels_y = 1;
@@ -316,6 +320,7 @@ static void jpeg_cursor_free(struct codec_cursor *cursor)
 	if (!cursor)
 		return;
 	jpeg_reader_destroy(&cursor->reader);
+	jpeg_ycc_free(&cursor->ycc);
 	free(cursor);
 }
 
@@ -325,7 +330,7 @@ static int cursor_start(struct codec_cursor *cursor, const struct jpeg_image *im
 	struct jpeg_reader *reader = &cursor->reader;
 	reader->max_scans = image->max_scans;
 	reader->max_pixels = UINT64_MAX;
-	if (jpeg_reader_header(reader) || jpeg_reader_start(reader))
+	if (jpeg_reader_header(reader) || jpeg_reader_start(reader, part->chroma_x))
 		return err_copy(err, &reader->err);
 	if (reader->cinfo.output_width != part->levels[0].width || reader->cinfo.output_height != part->levels[0].height ||
 	    reader->cinfo.output_components != (int)part->nplanes)
@@ -339,6 +344,7 @@ static int cursor_make(const struct jpeg_image *image, struct codec_cursor **ret
 	if (!cursor)
 		return err_set(err, -ENOMEM, "no memory for a JPEG decoder");
 	cursor->next_cy = 0;
+	cursor->ycc = (struct jpeg_ycc){.ahead = NULL};
 	jpeg_reader_init(&cursor->reader, image->base.bytes);
 	int rc = cursor_start(cursor, image, err);
 	if (rc)
@@ -348,11 +354,17 @@ static int cursor_make(const struct jpeg_image *image, struct codec_cursor **ret
 	return rc;
 }
 
-static int jpeg_decode(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx,
-		       uint32_t cy, void *dst, struct err *err)
+static int decode_rows(struct codec_cursor *cursor, const struct codec_part *part, uint32_t cy, void *dst)
+{
+	struct codec_chunk_layout layout;
+	codec_chunk_layout(part, 0, 0, cy, &layout, NULL);
+	return jpeg_reader_rows(&cursor->reader, dst, (size_t)layout.width * part->nplanes, layout.height);
+}
+
+static int jpeg_decode_kept(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx,
+			    uint32_t cy, void *dst, struct err *err)
 {
 	const struct codec_part *only = &image->header.parts[0];
-	struct codec_chunk_layout layout;
 	if (part || level || cx || cy >= only->levels[0].nchunks_y || cy != (*cursor ? (*cursor)->next_cy : 0))
 		return err_set(err, -EINVAL, "chunk %" PRIu32 " is not the next one", cy);
 	if (!*cursor) {
@@ -360,12 +372,31 @@ static int jpeg_decode(struct codec_image *image, struct codec_cursor **cursor, 
 		if (rc)
 			return rc;
 	}
-	codec_chunk_layout(only, 0, 0, cy, &layout, NULL);
 	struct jpeg_reader *reader = &(*cursor)->reader;
-	if (jpeg_reader_rows(reader, dst, (size_t)layout.width * only->nplanes, layout.height))
+	if (only->chroma_x ? jpeg_ycc_band(&(*cursor)->ycc, reader, only, cy, dst) : decode_rows(*cursor, only, cy, dst))
 		return err_copy(err, &reader->err);
 	(*cursor)->next_cy++;
 	return 0;
+}
+
+/* Of what is kept as YCbCr: that first, then the samples. */
+static int jpeg_decode(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx,
+		       uint32_t cy, void *dst, struct err *err)
+{
+	const struct codec_part *only = &image->header.parts[0];
+	struct ycc_layout layout;
+	if (!only->chroma_x || cy >= only->levels[0].nchunks_y)
+		return jpeg_decode_kept(image, cursor, part, level, cx, cy, dst, err);
+	ycc_layout(only, cy, &layout);
+	uint8_t *kept = malloc(layout.len_bytes);
+	if (!kept)
+		return err_set(err, -ENOMEM, "no memory for a JPEG decoder");
+	int rc = jpeg_decode_kept(image, cursor, part, level, cx, cy, kept, err);
+	uint32_t width = only->levels[0].width;
+	for (uint32_t y = 0; !rc && y < layout.rows; y++)
+		ycc_row_to_rgb(only, &layout, kept, 0, layout.y + y, width, (uint8_t *)dst + (size_t)y * width * YCC_PLANES);
+	free(kept);
+	return rc;
 }
 
 /* SOI and the start of the next marker; SOI alone where something else lies between. */
@@ -386,5 +417,6 @@ const struct codec codec_jpeg = {
 	.close = jpeg_close,
 	.check = NULL,
 	.decode = jpeg_decode,
+	.decode_kept = jpeg_decode_kept,
 	.cursor_free = jpeg_cursor_free,
 };

@@ -335,13 +335,14 @@ static void check_scans_read(struct jpeg_reader *reader)
 		reader_fail(reader, -EIO, "the file ends before its last scan");
 }
 
-int jpeg_reader_start(struct jpeg_reader *reader)
+int jpeg_reader_start(struct jpeg_reader *reader, bool planes)
 {
 	struct jpeg_decompress_struct *cinfo = &reader->cinfo;
 	if (setjmp(reader->jump))
 		return reader->err.code;
 	cinfo->dct_method = JDCT_ISLOW;
 	cinfo->do_fancy_upsampling = TRUE;
+	cinfo->raw_data_out = planes;
 	cinfo->progress = &reader->progress;
 	jpeg_start_decompress(cinfo);
 	if (jpeg_has_multiple_scans(cinfo))
@@ -387,5 +388,20 @@ int jpeg_reader_rows(struct jpeg_reader *reader, uint8_t *dst, size_t row_bytes,
 	for (uint32_t done; (done = reader->cinfo.output_scanline - row0) < nrows;)
 		if (decode_rows(reader, dst + done * row_bytes, row_bytes, nrows - done) == 0)
 			reader_fail(reader, -EIO, "the decoder gives no more rows");
+	return 0;
+}
+
+int jpeg_reader_planes(struct jpeg_reader *reader, uint8_t *const planes[3], const size_t row_bytes[3])
+{
+	struct jpeg_decompress_struct *cinfo = &reader->cinfo;
+	JSAMPROW rows[3][MAX_SAMP_FACTOR * DCTSIZE];
+	JSAMPARRAY all[3] = {rows[0], rows[1], rows[2]};
+	if (setjmp(reader->jump))
+		return reader->err.code;
+	for (int p = 0; p < 3; p++)
+		for (int i = 0; i < cinfo->comp_info[p].v_samp_factor * DCTSIZE; i++)
+			rows[p][i] = planes[p] + (size_t)i * row_bytes[p];
+	if (jpeg_read_raw_data(cinfo, all, (JDIMENSION)(cinfo->max_v_samp_factor * DCTSIZE)) == 0)
+		reader_fail(reader, -EIO, "the decoder gives no more rows");
 	return 0;
 }

@@ -1,8 +1,9 @@
 /* jpeg_reader.h - one libjpeg decompressor over a struct bytes, for jpeg.c alone: errors and warnings become a struct err,
  * memory is released whatever happens. jpeg_reader.c has the table of which warnings are damage.
  *
- * A reader is made by jpeg_reader_init, then jpeg_reader_header, jpeg_reader_start and jpeg_reader_rows in this order, each
- * once but the last; after a failure, or at the end, only jpeg_reader_destroy may follow. Not shared between threads. */
+ * A reader is made by jpeg_reader_init, then jpeg_reader_header, jpeg_reader_start and jpeg_reader_rows or
+ * jpeg_reader_planes in this order, each once but the last; after a failure, or at the end, only jpeg_reader_destroy may follow.
+ * Not shared between threads. */
 #ifndef PIXFS_JPEG_READER_H
 #define PIXFS_JPEG_READER_H
 
@@ -53,10 +54,15 @@ void jpeg_reader_destroy(struct jpeg_reader *reader); /* not the struct itself *
  * what the bytes gave. */
 int jpeg_reader_header(struct jpeg_reader *reader);
 
-/* Starts the decoding with the accurate DCT and fancy upsampling. Where there are several scans, reads them all. */
-int jpeg_reader_start(struct jpeg_reader *reader);
+/* Starts the decoding with the accurate DCT: to planes as they are stored, else to pixels with fancy upsampling. Where there are
+ * several scans, reads them all. */
+int jpeg_reader_start(struct jpeg_reader *reader, bool planes);
 
 /* Decodes the next nrows rows to dst. */
 int jpeg_reader_rows(struct jpeg_reader *reader, uint8_t *dst, size_t row_bytes, uint32_t nrows);
+
+/* Of a file of three components: decodes the next iMCU row, of each plane 8 rows times its vertical sampling, and of each row whole
+ * blocks of 8 samples. */
+int jpeg_reader_planes(struct jpeg_reader *reader, uint8_t *const planes[3], const size_t row_bytes[3]);
 
 #endif

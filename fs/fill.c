@@ -61,9 +61,7 @@ static const struct codec_part *part_of(const struct image *image, uint32_t part
 
 static uint64_t chunk_len_bytes(const struct image *image, struct chunk_key key)
 {
-	struct codec_chunk_layout layout;
-	codec_chunk_layout(part_of(image, key.part), key.level, key.cx, key.cy, &layout, NULL);
-	return layout.len_bytes;
+	return codec_kept_bytes(part_of(image, key.part), key.level, key.cx, key.cy);
 }
 
 /* Decodes one chunk into a new buffer; NULL with words. */
@@ -77,7 +75,7 @@ static void *decode_chunk(struct image *image, struct codec_cursor **cursor, str
 	}
 	uint64_t start_ns = pool_now_ns();
 	status_add(&status.decoding, 1);
-	int rc = image->codec_image->codec->decode(image->codec_image, cursor, key.part, key.level, key.cx, key.cy, data, err);
+	int rc = codec_decode_kept(image->codec_image, cursor, key.part, key.level, key.cx, key.cy, data, err);
 	status_sub(&status.decoding, 1);
 	status_add(&status.decode_ns, pool_now_ns() - start_ns);
 	if (rc == 0) {

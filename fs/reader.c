@@ -16,9 +16,8 @@ enum {
 
 static uint64_t chunk_bytes(const struct image_reader *reader)
 {
-	struct codec_chunk_layout layout;
-	codec_chunk_layout(&image_header(reader->image)->parts[reader->part], reader->level, 0, 0, &layout, NULL);
-	return layout.len_bytes ? layout.len_bytes : 1;
+	uint64_t len_bytes = codec_kept_bytes(&image_header(reader->image)->parts[reader->part], reader->level, 0, 0);
+	return len_bytes ? len_bytes : 1;
 }
 
 /* No more than a part of the budget. */

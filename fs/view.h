@@ -53,7 +53,7 @@
 #include "zarr.h"
 
 /* Where a view gets decoded chunks of its picture's (part, level) from. pin waits until the chunk is there; its samples
- * (laid out by codec_chunk_layout, read-only) stay valid until unpin. Several may be pinned at once, but a view keeps no
+ * (as codec.h's decode_kept makes them, read-only) stay valid until unpin. Several may be pinned at once, but a view keeps no
  * more pinned than one row of chunks needs. */
 struct view_source {
 	void *context;

@@ -12,8 +12,12 @@
 #include <string.h>
 
 #include "../codecs/sample.h"
+#include "../codecs/ycc.h"
 
-enum { GROUP_MAX = 4 };
+enum {
+	GROUP_MAX = 4,
+	YCC_PIXELS = 4096, /* made RGB at once: they stay in the nearest cache */
+};
 
 /* ---- one chunk ---- */
 
@@ -274,6 +278,45 @@ static bool chunk_is_needed(const struct base_stage *base, const struct codec_ch
 	return false;
 }
 
+static void chunk_fetch_samples(const struct chunk *chunk, const uint16_t *list, uint32_t n)
+{
+	if (chunk->way == WAY_RUN)
+		chunk_fetch_run(chunk, &chunk->base->channels[list[0]]);
+	else if (chunk->way == WAY_GROUP)
+		chunk_fetch_group(chunk, list, n);
+	else
+		for (uint32_t i = 0; i < n; i++)
+			chunk_fetch_one(chunk, &chunk->base->channels[list[i]], i);
+}
+
+/* A chunk that is kept as YCbCr: rows of RGB are made of it, a few at a time, and read as if they were a chunk. */
+static void chunk_fetch_ycc(struct view_reader *reader, const struct chunk *kept, uint32_t cy, const uint16_t *list, uint32_t n)
+{
+	uint8_t rgb[YCC_PLANES * YCC_PIXELS];
+	struct view_rect rect = kept->asked;
+	struct chunk some = *kept;
+	struct ycc_layout layout;
+	if (!span_clip(&rect.y, &rect.height, kept->layout.y, kept->layout.y + kept->layout.height))
+		return;
+	ycc_layout(kept->part, cy, &layout);
+	uint32_t width = min_u32(rect.width, YCC_PIXELS), rows = YCC_PIXELS / width;
+	some.samples = rgb;
+	for (uint32_t y = rect.y; y < rect.y + rect.height; y += rows)
+		for (uint32_t x = rect.x; x < rect.x + rect.width; x += width) {
+			some.layout.x = x;
+			some.layout.y = y;
+			some.layout.width = min_u32(width, rect.x + rect.width - x);
+			some.layout.height = min_u32(rows, rect.y + rect.height - y);
+			size_t row_bytes = (size_t)some.layout.width * YCC_PLANES;
+			for (uint32_t i = 0; i < some.layout.height; i++)
+				ycc_row_to_rgb(kept->part, &layout, kept->samples, x, y + i, some.layout.width,
+					       rgb + i * row_bytes);
+			for (uint32_t p = 0; p < YCC_PLANES; p++)
+				reader->layouts[p].row_bytes = row_bytes;
+			chunk_fetch_samples(&some, list, n);
+		}
+}
+
 static int chunk_fetch(struct view_reader *reader, struct chunk *chunk, uint32_t cx, uint32_t cy, const uint16_t *list, uint32_t n)
 {
 	codec_chunk_layout(chunk->part, chunk->base->level, cx, cy, &chunk->layout, reader->layouts);
@@ -284,13 +327,10 @@ static int chunk_fetch(struct view_reader *reader, struct chunk *chunk, uint32_t
 	if (rc)
 		return rc;
 	chunk->samples = samples;
-	if (chunk->way == WAY_RUN)
-		chunk_fetch_run(chunk, &chunk->base->channels[list[0]]);
-	else if (chunk->way == WAY_GROUP)
-		chunk_fetch_group(chunk, list, n);
+	if (chunk->part->chroma_x)
+		chunk_fetch_ycc(reader, chunk, cy, list, n);
 	else
-		for (uint32_t i = 0; i < n; i++)
-			chunk_fetch_one(chunk, &chunk->base->channels[list[i]], i);
+		chunk_fetch_samples(chunk, list, n);
 	reader->source->unpin(reader->source->context, cx, cy);
 	return 0;
 }
@@ -320,7 +360,7 @@ bool base_is_in_place(const struct base_stage *base, const uint16_t *list, uint3
 	struct codec_plane_layout planes[GROUP_MAX];
 	struct codec_chunk_layout layout;
 	const struct codec_level *level = &base->part->levels[base->level];
-	if (!base->native || level->nchunks_x != 1 || base->part->nplanes > GROUP_MAX)
+	if (!base->native || base->part->chroma_x || level->nchunks_x != 1 || base->part->nplanes > GROUP_MAX)
 		return false;
 	ptrdiff_t size = (ptrdiff_t)element_bytes(base, &base->channels[list[0]]);
 	const struct view_sink rows = {NULL, size * (ptrdiff_t)n, size * (ptrdiff_t)n * level->width, size};

@@ -102,3 +102,47 @@ def test_random_ranges_equal_one_full_read(fixture_mount):
             offset, length = random.integers(0, len(whole) + 10), random.integers(0, 5000)
             file.seek(offset)
             assert file.read(length) == whole[offset : offset + length]
+
+
+# What each view is of the decoded pixels: walks along rows, columns, backwards, of one channel, in parts, and as bytes.
+VIEWS_OF_PIXELS = {
+    "views/native.npy": lambda a: np.rint(a * 255).astype(np.uint8),
+    "views/chw.npy": lambda a: a.transpose(2, 0, 1),
+    "views/native,chw.npy": lambda a: np.rint(a * 255).astype(np.uint8).transpose(2, 0, 1),
+    "views/rot=90.npy": lambda a: np.rot90(a),
+    "views/rot=180.npy": lambda a: a[::-1, ::-1],
+    "views/rot=270,native.npy": lambda a: np.rint(np.rot90(a, 3) * 255).astype(np.uint8),
+    "views/ch=B+G+R.npy": lambda a: a[:, :, ::-1],
+    "views/ch=G,u8.npy": lambda a: np.rint(a[:, :, 1] * 255).astype(np.uint8)[:, :, None],
+    "views/rgba.npy": lambda a: np.dstack([a, np.ones(a.shape[:2], np.float32)]),
+    "views/crop=33:159:431:5.npy": lambda a: a[159:164, 33:464],
+    "views/crop=1:1:1:1.npy": lambda a: a[1:2, 1:2],
+    "views/crop=500:0:7:401,rot=90.npy": lambda a: np.rot90(a[0:401, 500:507]),
+    "channels/B.npy": lambda a: a[:, :, 2],
+}
+
+
+@pytest.mark.parametrize("sampling", ["4:2:0", "4:2:2", "4:4:4"])
+def test_views_of_subsampled_pictures(source, mounted, sampling):
+    """Kept as YCbCr or as RGB, in several bands: every way to walk over it."""
+    image = judge.Image
+    data = make_jpeg.encode(make_jpeg.photograph(401, 517), subsampling=sampling, quality=95)
+    (source / "a.jpg").write_bytes(data)
+    wanted = np.asarray(image.open(io.BytesIO(data))).astype(np.float32) / np.float32(255)
+    mount = mounted(source)
+    for name, of in VIEWS_OF_PIXELS.items():
+        got = np.load(mount.at("a.jpg", *name.split("/")))
+        assert got.shape == of(wanted).shape and same_bits(got, of(wanted)), name
+
+
+def test_what_is_kept_of_subsampled_pictures(source, mounted):
+    """4:2:0 has half of the samples of RGB, 4:2:2 two thirds; and chunks have room for whole blocks."""
+    for sampling, share in (("4:2:0", 1 / 2), ("4:2:2", 2 / 3), ("4:4:4", 1)):
+        (source / "a.jpg").write_bytes(make_jpeg.encode(make_jpeg.photograph(800, 1200), subsampling=sampling))
+        mount = mounted(source)
+        array_of(mount.at("a.jpg"))
+        stats = mount.stats()
+        assert 1 <= stats["cache_bytes"] / (800 * 1200 * 3 * share) < 1.05, sampling
+        decodes = stats["decodes"]
+        array_of(mount.at("a.jpg"))
+        assert mount.stats()["decodes"] == decodes

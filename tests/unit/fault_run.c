@@ -202,7 +202,6 @@ static int context_pin(void *user, uint32_t cx, uint32_t cy, const void **ret_sa
 	struct view_context *context = user;
 	const struct picture *picture = context->picture;
 	bool forward = picture->part->access == CODEC_ACCESS_FORWARD;
-	struct codec_chunk_layout layout;
 	int rc = 0;
 	if (forward && cy < context->next) {
 		context->image->codec->cursor_free(context->cursor);
@@ -210,12 +209,11 @@ static int context_pin(void *user, uint32_t cx, uint32_t cy, const void **ret_sa
 		context->next = 0;
 	}
 	for (uint32_t at = forward ? context->next : cy; rc == 0 && at <= cy; at++) {
-		codec_chunk_layout(picture->part, picture->level, cx, at, &layout, NULL);
-		void *samples = malloc(layout.len_bytes + 1);
+		void *samples = malloc(codec_kept_bytes(picture->part, picture->level, cx, at) + 1);
 		if (!samples)
 			return err_set(err, -ENOMEM, "no memory");
-		rc = context->image->codec->decode(context->image, forward ? &context->cursor : NULL, picture->part_index,
-						   picture->level, cx, at, samples, err);
+		rc = codec_decode_kept(context->image, forward ? &context->cursor : NULL, picture->part_index, picture->level, cx,
+				       at, samples, err);
 		context->next = at + 1;
 		uint32_t slot = 0;
 		while (slot < 64 && context->held[slot])
