@@ -233,7 +233,7 @@ static void start_decoding(struct members *members, size_t member, const struct 
 	const struct pool_task task = {.run = decode_run, .is_short = next->bytes <= SHORT_BYTES};
 	*decode = (struct decode_task){task, members_ref(members), member, run, run->id};
 	memcpy(decode->below, next->below ? next->below : "", below_bytes);
-	pool_submit(&decode->task, POOL_AHEAD);
+	pool_submit(&decode->task, POOL_NEXT);
 }
 
 struct again_task {
@@ -301,6 +301,9 @@ static bool run_on(struct dir *dir, unsigned order, uint32_t place, const uint32
 		 wanted = (uint64_t)config.threads << (run->length < 20 ? run->length - LENGTH_OF_A_RUN : 20);
 	uint64_t end = place + 1 + (wanted < most ? wanted : most);
 	end = end < dir->members->count ? end : dir->members->count;
+	/* of small images many at once, and then none for a while: to wake a thread for each costs as much as what it does */
+	if (wanted >= most && next->bytes <= SHORT_BYTES && run->started > place + 1 + most / 2)
+		return true;
 	for (run->started = run->started > place + 1 ? run->started : place + 1; run->started < end; run->started++)
 		start_decoding(dir->members, to_member ? to_member[run->started] : run->started, run, next);
 	return true;

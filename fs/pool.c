@@ -27,6 +27,7 @@ static struct {
 	struct queue queues[POOL_KINDS];
 	pthread_t threads[MAX_THREADS + LATE_THREADS];
 	unsigned nthreads;
+	unsigned nnext, most_next; /* threads that run NEXT tasks, and how many may */
 	bool stopping;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -39,13 +40,22 @@ uint64_t pool_now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Of tasks that somebody waits for, the queue whose turn it is; NULL: there are none. */
+static struct queue *urgent_queue(void)
+{
+	struct queue *decode = &pool.queues[POOL_DECODE], *member = &pool.queues[POOL_MEMBER];
+	if (decode->head && (!member->head || decode->head->submitted_ns <= member->head->submitted_ns))
+		return decode;
+	return member->head ? member : NULL;
+}
+
 /* The queue whose turn it is, NULL: nothing to do. */
 static struct queue *next_queue(void)
 {
-	struct queue *decode = &pool.queues[POOL_DECODE], *member = &pool.queues[POOL_MEMBER], *ahead = &pool.queues[POOL_AHEAD];
-	if (decode->head && (!member->head || decode->head->submitted_ns <= member->head->submitted_ns))
-		return decode;
-	return member->head ? member : ahead->head ? ahead : NULL;
+	struct queue *urgent = urgent_queue(), *next = &pool.queues[POOL_NEXT], *ahead = &pool.queues[POOL_AHEAD];
+	if (urgent)
+		return urgent;
+	return next->head && pool.nnext < pool.most_next ? next : ahead->head ? ahead : NULL;
 }
 
 static bool decode_is_late(void)
@@ -86,7 +96,10 @@ static void *regular_main(void *unused)
 	pthread_mutex_lock(&pool.lock);
 	for (struct queue *queue; (queue = next_queue()) || !pool.stopping;) {
 		if (queue) {
+			bool is_next = queue == &pool.queues[POOL_NEXT];
+			pool.nnext += is_next;
 			run_first(queue);
+			pool.nnext -= is_next;
 			continue;
 		}
 		pool.nidle++;
@@ -140,6 +153,7 @@ int pool_start(unsigned nthreads)
 	pthread_condattr_destroy(&attributes);
 	pool.stopping = false;
 	unsigned wanted = nthreads < MAX_THREADS ? nthreads : MAX_THREADS;
+	pool.most_next = wanted > 1 ? wanted - 1 : 1;
 	for (pool.nthreads = 0; pool.nthreads < wanted + LATE_THREADS; pool.nthreads++) {
 		int rc =
 			pthread_create(&pool.threads[pool.nthreads], NULL, pool.nthreads < wanted ? regular_main : late_main, NULL);
@@ -180,7 +194,7 @@ void pool_submit(struct pool_task *task, enum pool_kind kind)
 	task->submitted_ns = pool_now_ns();
 	pthread_mutex_lock(&pool.lock);
 	enqueue(task, kind);
-	bool wake = pool.nidle > 0, watch = needs_watch();
+	bool wake = pool.nidle > 0 && (kind != POOL_NEXT || pool.nnext < pool.most_next), watch = needs_watch();
 	pthread_mutex_unlock(&pool.lock);
 	if (wake)
 		pthread_cond_signal(&pool.work);
@@ -206,9 +220,9 @@ bool pool_help(pthread_mutex_t *held)
 	if (is_worker)
 		return false;
 	pthread_mutex_lock(&pool.lock);
-	struct queue *queue = next_queue();
-	struct pool_task *task =
-		queue == &pool.queues[POOL_AHEAD] && queue->head->is_short && !pool.stopping ? take_first(queue) : NULL;
+	struct queue *next = &pool.queues[POOL_NEXT];
+	bool can = !urgent_queue() && next->head && next->head->is_short && !pool.stopping;
+	struct pool_task *task = can ? take_first(next) : NULL;
 	pthread_mutex_unlock(&pool.lock);
 	if (!task)
 		return false;

@@ -25,7 +25,7 @@ static void *submit_many(void *pause)
 	for (unsigned i = 0; i < NTASKS; i++) {
 		struct pool_task *task = malloc(sizeof *task);
 		task->run = count_run;
-		pool_submit(task, POOL_DECODE);
+		pool_submit(task, (enum pool_kind)(i % POOL_KINDS));
 		if (pause && i % 1000 == 0)
 			usleep(1000); /* the threads fall asleep in between */
 	}
@@ -151,7 +151,7 @@ static void who_waits_runs_a_short_task(void)
 	helped_as_worker = false;
 	pthread_mutex_lock(&held);
 	CHECK(!pool_help(&held));
-	pool_submit(&task, POOL_AHEAD);
+	pool_submit(&task, POOL_NEXT);
 	CHECK(pool_help(&held));
 	CHECK(helped_as_worker && pthread_equal(helper, pthread_self()) && !pool_is_worker());
 	CHECK(pthread_mutex_trylock(&held) != 0);
@@ -168,12 +168,49 @@ static void who_waits_runs_nothing_else(void)
 	pthread_mutex_lock(&held);
 	pool_submit(&urgent, POOL_MEMBER);
 	CHECK(!pool_help(&held));
-	pool_submit(&longer, POOL_AHEAD);
-	pool_submit(&behind, POOL_AHEAD);
+	pool_submit(&longer, POOL_NEXT);
+	pool_submit(&behind, POOL_NEXT);
 	CHECK(!pool_help(&held));
 	pthread_mutex_unlock(&held);
 	stop_with_a_busy_thread();
 	CHECK(!pthread_equal(helper, pthread_self()));
+}
+
+/* ---- what is read next leaves one thread to others ---- */
+
+static void next_tasks_leave_one_thread(void)
+{
+	struct pool_task next[3], ahead = {.run = release};
+	atomic_store(&waiting, 0);
+	atomic_store(&released, false);
+	CHECK(pool_start(3) == 0);
+	for (unsigned i = 0; i < 3; i++) {
+		next[i] = (struct pool_task){.run = wait_for_release};
+		pool_submit(&next[i], POOL_NEXT);
+	}
+	for (unsigned i = 0; i < 4000 && atomic_load(&waiting) < 2; i++)
+		usleep(500);
+	usleep(20000);
+	CHECK(atomic_load(&waiting) == 2);
+	pool_submit(&ahead, POOL_AHEAD); /* behind them, and yet run */
+	for (unsigned i = 0; i < 4000 && !atomic_load(&released); i++)
+		usleep(500);
+	CHECK(atomic_load(&released));
+	atomic_store(&released, true);
+	pool_stop();
+	CHECK(atomic_load(&waiting) == 3);
+}
+
+static void one_thread_runs_next_tasks_too(void)
+{
+	struct pool_task next = {.run = release};
+	atomic_store(&released, false);
+	CHECK(pool_start(1) == 0);
+	pool_submit(&next, POOL_NEXT);
+	for (unsigned i = 0; i < 4000 && !atomic_load(&released); i++)
+		usleep(500);
+	CHECK(atomic_load(&released));
+	pool_stop();
 }
 
 int main(void)
@@ -181,6 +218,7 @@ int main(void)
 	static const struct test_case cases[] = {
 		CASE(who_waits_runs_a_short_task),          CASE(who_waits_runs_nothing_else),          CASE(every_task_runs_once),
 		CASE(a_late_task_is_run_by_another_thread), CASE(several_late_tasks_are_run_by_others), CASE(also_after_a_rest),
+		CASE(next_tasks_leave_one_thread),          CASE(one_thread_runs_next_tasks_too),
 	};
 	return run_cases(cases, sizeof cases / sizeof *cases);
 }
