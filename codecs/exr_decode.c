@@ -22,10 +22,19 @@
 
 enum { PLANES_ON_STACK = 16 };
 
+/* Who undoes the compression of a chunk. */
+enum way {
+	WAY_STORED, /* nobody: packing didn't make it smaller */
+	WAY_LIBRARY,
+	WAY_B44,
+	WAY_ROWS, /* to rows of all planes, which are taken apart */
+};
+
 struct job {
 	struct exr_image *image;
 	const struct codec_part *part;
 	struct exr_chunk chunk;
+	enum way way;
 	const struct codec_plane_layout *planes;
 	uint8_t *dst;
 	uint8_t *file;     /* wrap_bytes bytes, then the packed data; may be dst */
@@ -33,26 +42,21 @@ struct job {
 	struct err *err;
 };
 
-static bool is_stored(const struct exr_chunk *chunk)
-{
-	return chunk->packed_bytes == chunk->unpacked_bytes;
-}
-
 static uint8_t compression_of(const struct job *job)
 {
 	return job->image->parts[job->chunk.part].compression;
 }
 
-static bool is_for_b44(const struct job *job)
+static enum way way_of(const struct job *job)
 {
-	return (compression_of(job) == COMPRESSION_B44 || compression_of(job) == COMPRESSION_B44A) &&
-	       exr_b44_undoes(job->part, &job->image->parts[job->chunk.part]);
-}
-
-static bool is_for_library(const struct job *job)
-{
-	return !is_stored(&job->chunk) && compression_of(job) >= COMPRESSION_PIZ && compression_of(job) != COMPRESSION_PXR24 &&
-	       !is_for_b44(job);
+	uint8_t compression = compression_of(job);
+	if (job->chunk.packed_bytes == job->chunk.unpacked_bytes)
+		return WAY_STORED;
+	if (compression < COMPRESSION_PIZ || compression == COMPRESSION_PXR24)
+		return WAY_ROWS;
+	if (compression != COMPRESSION_B44 && compression != COMPRESSION_B44A)
+		return WAY_LIBRARY;
+	return exr_b44_undoes(job->part, &job->image->parts[job->chunk.part]) ? WAY_B44 : WAY_LIBRARY;
 }
 
 /* How the rows of a chunk are kept before they are taken apart. */
@@ -140,16 +144,8 @@ static int expand_rows(const struct job *job, uint8_t *rows, size_t rows_bytes)
 	}
 }
 
-static int expand(const struct job *job)
+static int expand_and_unpack(const struct job *job)
 {
-	if (is_stored(&job->chunk)) {
-		unpack(job, ROWS_SAMPLES, job->file + job->wrap_bytes);
-		return 0;
-	}
-	if (is_for_library(job))
-		return decode_imf(job);
-	if (is_for_b44(job))
-		return exr_b44_expand(job->part, job->planes, job->file, job->chunk.packed_bytes, job->dst, job->err);
 	bool pxr24 = compression_of(job) == COMPRESSION_PXR24;
 	size_t rows_bytes = pxr24 ? exr_pxr24_bytes(job->part, job->planes) : job->chunk.unpacked_bytes;
 	uint8_t *rows = malloc(rows_bytes);
@@ -162,17 +158,27 @@ static int expand(const struct job *job)
 	return rc;
 }
 
-/* Packed data are no longer than what they expand to: exr_chunk_find() saw to that. */
-static bool fits_dst(const struct job *job)
+static int expand(const struct job *job)
 {
-	return !is_stored(&job->chunk) && !is_for_library(job) && !is_for_b44(job) &&
-	       job->chunk.packed_bytes <= job->chunk.layout.len_bytes;
+	switch (job->way) {
+	case WAY_LIBRARY:
+		return decode_imf(job);
+	case WAY_B44:
+		return exr_b44_expand(job->part, job->planes, job->file, job->chunk.packed_bytes, job->dst, job->err);
+	case WAY_ROWS:
+		return expand_and_unpack(job);
+	default:
+		unpack(job, ROWS_SAMPLES, job->file);
+		return 0;
+	}
 }
 
 static int read_packed(struct job *job)
 {
-	job->wrap_bytes = is_for_library(job) ? exr_wrap_bytes(job->image, &job->chunk) : 0;
-	job->file = fits_dst(job) ? job->dst : malloc(job->wrap_bytes + job->chunk.packed_bytes + 1);
+	job->wrap_bytes = job->way == WAY_LIBRARY ? exr_wrap_bytes(job->image, &job->chunk) : 0;
+	/* to dst where the rows get a place of their own: packed data are no longer than those, exr_chunk_find() saw to that */
+	bool fits_dst = job->way == WAY_ROWS && job->chunk.packed_bytes <= job->chunk.layout.len_bytes;
+	job->file = fits_dst ? job->dst : malloc(job->wrap_bytes + job->chunk.packed_bytes + 1);
 	if (!job->file)
 		return err_set(job->err, -ENOMEM, "no memory for a chunk of %" PRIu32 " bytes", job->chunk.packed_bytes);
 	if (job->wrap_bytes)
@@ -194,7 +200,7 @@ static void clear_gaps(const struct job *job)
 
 static int run_job(struct job *job)
 {
-	if (job->part->nplanes == 1 && is_stored(&job->chunk))
+	if (job->part->nplanes == 1 && job->way == WAY_STORED)
 		return bytes_read_exact(job->image->image.bytes, job->dst, job->chunk.packed_bytes, job->chunk.data_offset,
 					job->err);
 	int rc = read_packed(job);
@@ -221,6 +227,7 @@ int exr_decode(struct codec_image *image, struct codec_cursor **cursor, uint32_t
 		return err_set(err, -ENOMEM, "no memory for a chunk");
 	codec_chunk_layout(job.part, level, cx, cy, &job.chunk.layout, planes);
 	job.planes = planes;
+	job.way = way_of(&job);
 	rc = run_job(&job);
 	if (!rc)
 		clear_gaps(&job);

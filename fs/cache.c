@@ -306,13 +306,13 @@ static void sleep_for(struct chunk *chunk)
 	chunk->waiters--;
 }
 
-int cache_wait(struct chunk *chunk, bool (*give_up)(void *context), void *context, struct err *err)
+int cache_wait(struct chunk *chunk, const struct patience *patience, struct err *err)
 {
 	int rc = 0;
 	pthread_mutex_lock(&cache.lock);
 	while (chunk->state == CACHE_FILLING && rc == 0) {
 		sleep_for(chunk);
-		if (chunk->state == CACHE_FILLING && give_up && give_up(context))
+		if (chunk->state == CACHE_FILLING && patience_is_over(patience))
 			rc = err_set(err, -EINTR, "the reader gave up");
 	}
 	if (chunk->state == CACHE_FAILED)

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "../codecs/err.h"
+#include "patience.h"
 
 struct chunk;
 
@@ -53,9 +54,9 @@ enum cache_state { CACHE_READY, CACHE_FILLING, CACHE_FAILED, CACHE_BEGUN };
  * CACHE_FAILED where memory is out. */
 enum cache_state cache_begin(struct cache_group *group, struct chunk_key key, struct chunk **ret_chunk, struct err *err);
 
-/* Waits until the pinned chunk is READY (0) or FAILED (its errno and words). -EINTR where give_up(context) turns true
- * (looked at now and then; NULL: never). The pin stays in all cases. */
-int cache_wait(struct chunk *chunk, bool (*give_up)(void *context), void *context, struct err *err);
+/* Waits until the pinned chunk is READY (0) or FAILED (its errno and words). -EINTR where patience is over
+ * (NULL: never). The pin stays in all cases. */
+int cache_wait(struct chunk *chunk, const struct patience *patience, struct err *err);
 
 const void *cache_data(const struct chunk *chunk); /* of a READY, pinned chunk */
 struct chunk_key cache_key(const struct chunk *chunk);

@@ -17,7 +17,7 @@ static int copy_out(struct handle *handle, struct err *err)
 	char *piece = malloc(PIECE_BYTES);
 	ssize_t got = piece ? 1 : err_set(err, -ENOMEM, "no memory");
 	for (uint64_t offset = 0; got > 0; offset += (uint64_t)got) {
-		got = handle_read(handle, piece, PIECE_BYTES, offset, NULL, NULL, err);
+		got = handle_read(handle, piece, PIECE_BYTES, offset, NULL, err);
 		if (got > 0 && fwrite(piece, 1, (size_t)got, stdout) != (size_t)got)
 			got = err_set(err, -errno, "writing failed: %s", strerror(errno));
 	}

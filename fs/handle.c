@@ -170,10 +170,7 @@ static void reader_start(struct image_reader *reader, struct handle *handle, siz
 	reader->first_row = handle->area.chunks.cy0; /* what lies beyond was not checked */
 	reader->end_row = handle->area.chunks.cy1 + 1;
 	image_pattern_note(reader->pattern, offset, len_bytes);
-	if (patience) {
-		reader->give_up = patience->give_up;
-		reader->give_up_context = patience->context;
-	}
+	reader->patience = patience;
 }
 
 static void note_served(struct handle *handle, size_t len_bytes, uint64_t offset)
@@ -245,8 +242,8 @@ static ssize_t read_host(int fd, void *dst, size_t len_bytes, uint64_t offset, s
 	return got < 0 ? err_set(err, -errno, "reading it failed: %s", strerror(errno)) : got;
 }
 
-ssize_t handle_read(struct handle *handle, void *dst, size_t len_bytes, uint64_t offset, bool (*give_up)(void *context),
-		    void *give_up_context, struct err *err)
+ssize_t handle_read(struct handle *handle, void *dst, size_t len_bytes, uint64_t offset, const struct patience *patience,
+		    struct err *err)
 {
 	if (handle->kind == HANDLE_HOST)
 		return read_host(handle->fd, dst, len_bytes, offset, err);
@@ -254,11 +251,10 @@ ssize_t handle_read(struct handle *handle, void *dst, size_t len_bytes, uint64_t
 		return 0;
 	if (len_bytes > handle->size_bytes - offset)
 		len_bytes = (size_t)(handle->size_bytes - offset);
-	const struct patience patience = {give_up, give_up_context};
 	if (handle->kind == HANDLE_ARRAY)
-		return read_array(handle, dst, len_bytes, offset, &patience, err);
+		return read_array(handle, dst, len_bytes, offset, patience, err);
 	if (handle->kind == HANDLE_STACK)
-		return read_stack(handle, dst, len_bytes, offset, &patience, err);
+		return read_stack(handle, dst, len_bytes, offset, patience, err);
 	if (handle->kind == HANDLE_BYTES)
 		return bytes_read(handle->bytes, dst, len_bytes, offset, err);
 	memcpy(dst, handle->text + offset, len_bytes);

@@ -79,9 +79,9 @@ void handle_close(struct handle *handle); /* NULL is fine */
 int handle_write(struct handle *handle, const char *text, size_t len_bytes, struct err *err);
 
 /* Like pread: the bytes there are from offset, fewer than len_bytes only at the end of the file; a negative errno with words
- * otherwise. Any number of threads at once. give_up (may be NULL) is asked while waiting for a decode: true is -EINTR. */
-ssize_t handle_read(struct handle *handle, void *dst, size_t len_bytes, uint64_t offset, bool (*give_up)(void *context),
-		    void *give_up_context, struct err *err);
+ * otherwise. Any number of threads at once. Waits for decodes as long as patience tells (NULL: for ever), else -EINTR. */
+ssize_t handle_read(struct handle *handle, void *dst, size_t len_bytes, uint64_t offset, const struct patience *patience,
+		    struct err *err);
 
 /* The same of an ARRAY without a copy: where the bytes from offset on lie in memory as they are, take is called with some of them,
  * and their number returned. 0: they don't, and take was not called. */

@@ -205,8 +205,7 @@ static int put_made(struct whole *whole, char **piece, size_t len_bytes, const s
 {
 	if (!*piece && !(*piece = malloc(PIECE_BYTES)))
 		return 1;
-	ssize_t n = handle_read(whole->handle, *piece, len_bytes, whole->done_bytes, patience ? patience->give_up : NULL,
-				patience ? patience->context : NULL, err);
+	ssize_t n = handle_read(whole->handle, *piece, len_bytes, whole->done_bytes, patience, err);
 	if (n < 0)
 		return (int)n;
 	put_given(whole, *piece, len_bytes);

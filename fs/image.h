@@ -117,12 +117,11 @@ struct image_reader {
 	struct view_source source; /* give this to view_read */
 	struct image *image;
 	uint32_t part, level;
-	struct image_pattern *pattern;  /* NULL: never decodes ahead */
-	uint32_t first_row, end_row;    /* chunk rows that may be decoded ahead: all, unless narrowed */
-	bool cold;                      /* what it read is hardly needed again */
-	bool passing;                   /* of reads that go down the picture: the chunks above the last row read aren't kept */
-	bool (*give_up)(void *context); /* NULL, or asked while waiting: true ends the wait with -EINTR */
-	void *give_up_context;
+	struct image_pattern *pattern;   /* NULL: never decodes ahead */
+	uint32_t first_row, end_row;     /* chunk rows that may be decoded ahead: all, unless narrowed */
+	bool cold;                       /* what it read is hardly needed again */
+	bool passing;                    /* of reads that go down the picture: the chunks above the last row read aren't kept */
+	const struct patience *patience; /* NULL: waits for ever */
 	struct chunk **pinned;
 	size_t npinned, pinned_room;
 	uint32_t want[4]; /* cx0, cy0, cx1, cy1 */

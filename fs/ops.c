@@ -261,8 +261,9 @@ static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, st
 		reply_err(req, -ENOMEM);
 		return;
 	}
+	const struct patience patience = {was_interrupted, req};
 	struct err err = ERR_NONE;
-	ssize_t got = handle_read(handle, buffer, size, (uint64_t)offset, was_interrupted, req, &err);
+	ssize_t got = handle_read(handle, buffer, size, (uint64_t)offset, &patience, &err);
 	if (got < 0)
 		report_read(id, handle, &err);
 	if (got < 0)

@@ -176,7 +176,7 @@ static int pin_once(struct image_reader *reader, struct chunk_key key, const voi
 	int rc = fill_begin(reader->image, key, &chunk, err);
 	if (rc)
 		return rc;
-	rc = cache_wait(chunk, reader->give_up, reader->give_up_context, err);
+	rc = cache_wait(chunk, reader->patience, err);
 	if (rc == 0 && remember_pin(reader, chunk))
 		rc = err_set(err, -ENOMEM, "no memory");
 	if (rc) {

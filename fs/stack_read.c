@@ -288,7 +288,7 @@ static int wait_for_pieces(struct chunk **pinned, size_t count, const struct pat
 {
 	int rc = 0;
 	for (size_t i = count; i-- > 0 && rc == 0;)
-		rc = cache_wait(pinned[i], patience ? patience->give_up : NULL, patience ? patience->context : NULL, err);
+		rc = cache_wait(pinned[i], patience, err);
 	return rc;
 }
 

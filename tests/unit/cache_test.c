@@ -52,7 +52,7 @@ static void test_states(void)
 	void *data = cache_alloc(100);
 	memset(data, 7, 100);
 	cache_finish(chunk, data, 100);
-	expect("waiting for a ready chunk is no wait", cache_wait(again, NULL, NULL, &err) == 0);
+	expect("waiting for a ready chunk is no wait", cache_wait(again, NULL, &err) == 0);
 	expect("its data is the filler's", cache_data(again) == data);
 	cache_unpin(chunk);
 	cache_unpin(again);
@@ -94,7 +94,7 @@ static void test_failure_is_remembered(void)
 	cache_begin(&group, key(1), &chunk, &err);
 	cache_fail(chunk, &damage);
 	expect("who waits gets the code and the words",
-	       cache_wait(chunk, NULL, NULL, &err) == -EIO && strcmp(err.text, "row 5 is damaged") == 0);
+	       cache_wait(chunk, NULL, &err) == -EIO && strcmp(err.text, "row 5 is damaged") == 0);
 	cache_unpin(chunk);
 	err = ERR_NONE;
 	expect("a failure is remembered", cache_begin(&group, key(1), &chunk, &err) == CACHE_FAILED && err.code == -EIO && !chunk);
@@ -154,7 +154,7 @@ static void *reader(void *context)
 			cache_finish(chunk, data, 64);
 			atomic_fetch_add(&fills, 1);
 		}
-		bool good = cache_wait(chunk, NULL, NULL, &err) == 0 && ((const unsigned char *)cache_data(chunk))[63] == cy;
+		bool good = cache_wait(chunk, NULL, &err) == 0 && ((const unsigned char *)cache_data(chunk))[63] == cy;
 		atomic_fetch_add(&right, good);
 		cache_unpin(chunk);
 	}
@@ -188,7 +188,7 @@ static void test_giving_up(void)
 	cache_group_init(&group);
 	cache_begin(&group, key(0), &chunk, &err);
 	cache_begin(&group, key(0), &waiter, &err);
-	expect("who gives up gets EINTR", cache_wait(waiter, always, NULL, &err) == -EINTR);
+	expect("who gives up gets EINTR", cache_wait(waiter, &(struct patience){always, NULL}, &err) == -EINTR);
 	cache_unpin(waiter);
 	cache_finish(chunk, cache_alloc(10), 10);
 	cache_unpin(chunk);
