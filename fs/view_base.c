@@ -289,7 +289,8 @@ static void chunk_fetch_samples(const struct chunk *chunk, const uint16_t *list,
 			chunk_fetch_one(chunk, &chunk->base->channels[list[i]], i);
 }
 
-/* A chunk that is kept as YCbCr: rows of RGB are made of it, a few at a time, and read as if they were a chunk. */
+/* A chunk that is kept as YCbCr: rows of RGB are made of it, where they are wanted as they are, else a few at a time, and those are
+ * read as if they were a chunk. */
 static void chunk_fetch_ycc(struct view_reader *reader, const struct chunk *kept, uint32_t cy, const uint16_t *list, uint32_t n)
 {
 	uint8_t rgb[YCC_PLANES * YCC_PIXELS];
@@ -299,6 +300,11 @@ static void chunk_fetch_ycc(struct view_reader *reader, const struct chunk *kept
 	if (!span_clip(&rect.y, &rect.height, kept->layout.y, kept->layout.y + kept->layout.height))
 		return;
 	ycc_layout(kept->part, cy, &layout);
+	if (kept->way == WAY_RUN && kept->base->native) {
+		for (uint32_t y = rect.y; y < rect.y + rect.height; y++)
+			ycc_row_to_rgb(kept->part, &layout, kept->samples, rect.x, y, rect.width, chunk_target(kept, rect.x, y));
+		return;
+	}
 	uint32_t width = min_u32(rect.width, YCC_PIXELS), rows = YCC_PIXELS / width;
 	some.samples = rgb;
 	for (uint32_t y = rect.y; y < rect.y + rect.height; y += rows)
