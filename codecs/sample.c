@@ -8,11 +8,6 @@
 
 #include "simd.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
-#define SIMD_X86 1
-#endif
-
 SIMD_OPTIMIZE
 
 /* Destinations without alignment. */

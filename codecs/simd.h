@@ -24,6 +24,12 @@
 #define SIMD_KERNEL
 #endif
 
+/* Where intrinsics are had, for functions with a target of their own: ask __builtin_cpu_supports before the call. */
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#define SIMD_X86 1
+#endif
+
 /* gcc vectorises fully at -O3 only, and branches of floats only where no trap is asked for; clang at -O2. Stands after the
  * includes of a file of kernels. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && !defined(SIMD_SANITIZED)

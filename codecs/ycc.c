@@ -5,11 +5,6 @@
 
 #include "simd.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
-#define SIMD_X86 1
-#endif
-
 SIMD_OPTIMIZE
 
 enum {
@@ -156,7 +151,7 @@ static void to_rgb(uint8_t *dst, const uint8_t *luma, const int16_t *cb, const i
 static void upsample(const struct codec_part *part, const struct ycc_plane *plane, const uint8_t *kept, uint32_t y, uint32_t first,
 		     uint32_t n, int16_t *dst)
 {
-	int16_t sums[PIECE / 2 + 2 + 2];
+	int16_t sums[PIECE / 2 + 2]; /* with a neighbour at each end */
 	uint32_t row = y / part->chroma_y, from = first ? first - 1 : 0, to = first + n < plane->width ? first + n + 1 : first + n;
 	const uint8_t *near = kept + plane->offset + row * plane->row_bytes + from;
 	int16_t *at = sums + (first ? 0 : 1);
