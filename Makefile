@@ -19,13 +19,13 @@ PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES) 
 PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 endif
 # -ffp-contract=off: a fused multiply-add would change the last bit of what numpy gives.
-CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 -DPIXFS_VERSION='"$(VERSION)"'
+CPPFLAGS += -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 -DPIXFS_VERSION='"$(VERSION)"'
 COMMON = $(FLAGS_$(MODE)) $(WARNINGS) $(WERROR) -pthread -fno-strict-aliasing -ffp-contract=off $(PKG_CFLAGS) -MMD -MP
 ALL_CFLAGS = -std=gnu17 $(COMMON) $(WARNINGS_C) $(CFLAGS)
 ALL_CXXFLAGS = -std=c++17 $(COMMON) $(CXXFLAGS)
 
-CODEC_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(wildcard codecs/*.c codecs/*.cpp)))
-FS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/*.c))
+CODEC_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(wildcard codecs/*.c codecs/*/*.c codecs/*/*.cpp)))
+FS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/*/*.c fs/*/*/*.c))
 OBJECTS := $(CODEC_OBJECTS) $(FS_OBJECTS)
 UNITS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c))
 HELPERS := $(BUILD)/tests/unit/view_dump $(BUILD)/tests/unit/fault_run
@@ -49,7 +49,7 @@ $(BUILD)/%.o: %.cpp
 	@mkdir -p $(@D)
 	@echo "  CXX  $<"
 	$(Q)$(CXX) $(CPPFLAGS) $(ALL_CXXFLAGS) -c -o $@ $<
-$(UNITS) $(HELPERS) $(BENCHES): %: %.o $(filter-out $(BUILD)/fs/main.o,$(OBJECTS))
+$(UNITS) $(HELPERS) $(BENCHES): %: %.o $(filter-out $(BUILD)/fs/mount/main.o,$(OBJECTS))
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
 $(BUILD)/tests/unit/fault_run: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../fs/view.h"
+#include "fs/view/view.h"
 
 enum { WIDTH = 2048, HEIGHT = 1152, BAND_ROWS = 64, NBANDS = HEIGHT / BAND_ROWS, NPLANES = 3 };
 

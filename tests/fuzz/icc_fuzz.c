@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../codecs/icc.h"
-#include "../../fs/view_color.h"
+#include "codecs/facts/icc.h"
+#include "fs/view/view_color.h"
 
 enum { HEADER_BYTES = 128, NPIXELS = 150, MAX_BYTES = 1 << 20 };
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../fs/json.h"
+#include "fs/base/json.h"
 #include "../unit/json_read.h"
 
 enum { MAX_STRING_BYTES = 31, MAX_TOKEN_BYTES = 64, DEEPEST = 63, MAX_SCOPES = 80 };

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../fs/view.h"
+#include "fs/view/view.h"
 #include "../unit/icc_build.h"
 
 enum {

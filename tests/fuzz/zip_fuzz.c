@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../fs/zip.h"
+#include "fs/source/zip/zip.h"
 
 enum { ENTRY_BYTES = 16 << 20, BUDGET_BYTES = 32 << 20, PIECE_BYTES = 64 << 10, MAX_REPORTS = 101, MAX_NESTING = 2 };
 

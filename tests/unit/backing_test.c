@@ -1,5 +1,5 @@
 /* backing_test.c - backing files: one maker, found afterwards, within the budget, gone with their group. Needs CAP_SYS_ADMIN. */
-#include "../../fs/backing.h"
+#include "fs/store/backing.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "../../fs/cache.h"
-#include "../../fs/status.h"
+#include "fs/store/cache.h"
+#include "fs/base/status.h"
 
 static int passed, failed;
 

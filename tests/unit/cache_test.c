@@ -1,5 +1,5 @@
 /* cache_test.c - the states of a chunk, the budget, one decode for many readers. */
-#include "../../fs/cache.h"
+#include "fs/store/cache.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../fs/status.h"
+#include "fs/base/status.h"
 
 static int passed, failed;
 

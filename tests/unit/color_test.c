@@ -1,6 +1,6 @@
 /* color_test.c - colour facts to interop IDs. The judges are the tables of the ASWF Color Interop Forum ("Color Space Encodings
  * for Texture Assets", "Color Space Encodings for Displays", "An ID for Color Interop") and of ITU-T H.273. */
-#include "../../codecs/color.h"
+#include "codecs/facts/color.h"
 
 #include <math.h>
 #include <stdio.h>

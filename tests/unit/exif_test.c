@@ -1,5 +1,5 @@
 /* exif_test.c - EXIF blocks built field by field (TIFF 6.0 section 2, Exif 2.32), and the growing header they are told in. */
-#include "../../codecs/exif.h"
+#include "codecs/facts/exif.h"
 
 #include <errno.h>
 #include <math.h>

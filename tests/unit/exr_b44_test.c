@@ -1,7 +1,7 @@
 /* exr_b44_test.c - B44 data of any blocks, against the OpenEXR C++ library. */
 #include "exr_case.h"
 
-#include "../../codecs/exr_imf.h"
+#include "codecs/exr/exr_imf.h"
 
 static uint32_t state = 1;
 

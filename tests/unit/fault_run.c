@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../codecs/codec.h"
-#include "../../fs/view.h"
-#include "../../fs/zip.h"
+#include "codecs/codec.h"
+#include "fs/view/view.h"
+#include "fs/source/zip/zip.h"
 
 enum { MAX_CHUNKS = 24, MAX_ENTRY = 1 << 20 };
 

@@ -1,7 +1,7 @@
 /* file_test.c - when a version of a file may be read. That reads wait for it: tests/mount/test_freshness.py. */
 #include <time.h>
 
-#include "../../fs/file.h"
+#include "fs/source/file.h"
 #include "case.h"
 
 enum { MS = 1000000 };

@@ -1,6 +1,6 @@
 /* icc_test.c - profiles made field by field: which curves they have, and what is refused. And the curves of ITU-T H.273, against
  * numbers computed from its formulas in higher precision. */
-#include "../../codecs/icc.h"
+#include "codecs/facts/icc.h"
 
 #include <errno.h>
 #include <math.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../fs/view_color.h"
+#include "fs/view/view_color.h"
 #include "case.h"
 #include "icc_build.h"
 

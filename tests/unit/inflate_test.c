@@ -10,7 +10,7 @@
 
 #include <zlib.h>
 
-#include "../../fs/inflate.h"
+#include "fs/source/zip/inflate.h"
 #include "case.h"
 
 static uint32_t random_state = 1;

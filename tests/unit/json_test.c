@@ -1,5 +1,5 @@
 /* json_test.c - the JSON writer: valid by RFC 8259 whatever goes in, numbers that read back the same. */
-#include "../../fs/json.h"
+#include "fs/base/json.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 /* memory_test.c - memory for samples: nothing overlaps, and what is freed goes back to the system. */
-#include "../../fs/memory.h"
+#include "fs/store/memory.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,10 +1,10 @@
 /* meta_test.c - meta.json: valid JSON whatever the header holds, every field of the contract, the same bytes every time. */
-#include "../../fs/meta.h"
+#include "fs/tree/meta.h"
 
 #include <errno.h>
 #include <math.h>
 
-#include "../../codecs/header.h"
+#include "codecs/header.h"
 #include "header_case.h"
 #include "json_read.h"
 

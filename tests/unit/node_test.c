@@ -1,10 +1,10 @@
 /* node_test.c - identity: who is the same node, what st_ino follows from, when a node goes. */
-#include "../../fs/node.h"
+#include "fs/source/node.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "../../fs/status.h"
+#include "fs/base/status.h"
 
 static int passed, failed;
 

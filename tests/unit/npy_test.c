@@ -1,5 +1,5 @@
 /* npy_test.c - the .npy header against numpy/lib/format.py, version 1.0. */
-#include "../../fs/npy.h"
+#include "fs/view/npy.h"
 
 #include <stdio.h>
 #include <string.h>

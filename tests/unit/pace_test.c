@@ -1,5 +1,5 @@
 /* pace_test.c - how far ahead a prefetch may be. The module's state is the process's: cases build on each other's numbers. */
-#include "../../fs/pace.h"
+#include "fs/store/pace.h"
 
 #include "case.h"
 

@@ -1,5 +1,5 @@
 /* picture_test.c - which channels an image directory shows, which layers it has, and their names. */
-#include "../../fs/picture.h"
+#include "fs/view/picture.h"
 
 #include <time.h>
 

@@ -1,5 +1,5 @@
 /* pool_test.c - every task runs once, in time, and a long one doesn't hold up the next. */
-#include "../../fs/pool.h"
+#include "fs/base/pool.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

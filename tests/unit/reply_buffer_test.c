@@ -1,5 +1,5 @@
 /* reply_buffer_test.c - buffers for answers: one for each thread, a few long ones for all, and nobody waits for ever. */
-#include "../../fs/reply_buffer.h"
+#include "fs/mount/reply_buffer.h"
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* share_test.c - every block runs once, others take part, the first failure counts, and nobody is waited for who hasn't begun. */
-#include "../../fs/share.h"
+#include "fs/base/share.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../fs/config.h"
-#include "../../fs/pool.h"
+#include "fs/base/config.h"
+#include "fs/base/pool.h"
 #include "case.h"
 
 enum { NBLOCKS = 200, PATIENCE_MS = 10000 };

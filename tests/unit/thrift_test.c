@@ -1,5 +1,5 @@
 /* thrift_test.c - when memory that was freed is used again, and how that is found out. */
-#include "../../fs/thrift.h"
+#include "fs/store/thrift.h"
 
 #include <stdio.h>
 

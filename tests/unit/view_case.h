@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../fs/view.h"
+#include "fs/view/view.h"
 #include "case.h"
 
 /* ---- pictures ---- */

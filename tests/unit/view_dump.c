@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../fs/view.h"
+#include "fs/view/view.h"
 
 enum { MAX_PLANES = 64, MAX_WORD = 300 };
 

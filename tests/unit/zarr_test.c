@@ -1,5 +1,5 @@
 /* zarr_test.c - the names of a Zarr array's chunks (Zarr core specification 3.0, "default" chunk key encoding). */
-#include "../../fs/zarr.h"
+#include "fs/view/zarr.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -12,7 +12,7 @@
 
 #include <zlib.h> /* crc32 and deflate: not what the code under test uses for it */
 
-#include "../../fs/zip.h"
+#include "fs/source/zip/zip.h"
 #include "case.h"
 
 /* ---- building ---- */

@@ -1,0 +1,36 @@
+/* opened.h - what the kernel has open, by its number.
+ *
+ * The kernel may end a session without the releases it owes (a lazy unmount does): so what is open is kept here. And it takes an
+ * inode's opens in one way at a time (passthrough.h): as long as one reads through requests all others do, and the other way
+ * round. Thread-safe.
+ */
+#ifndef PIXFS_OPENED_H
+#define PIXFS_OPENED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fs/open/handle.h"
+#include "fs/tree/tree.h"
+
+enum opened_way { OPENED_BY_REQUESTS, OPENED_BACKED };
+
+struct opened {
+	struct opened *next, **link;
+	uint64_t id;
+	enum opened_way way;     /* of a file */
+	struct handle *handle;   /* a file, or */
+	struct listing *listing; /* a directory */
+};
+
+/* False while somebody has it open through requests: making a backing file would be in vain. */
+bool opened_may_be_backed(uint64_t id);
+
+/* Takes the handle over, also on failure; decides how it is read. -ENOMEM, or -ESTALE: it is open with another backing file. */
+int opened_add_file(uint64_t id, struct handle *handle, struct opened **ret_opened);
+int opened_add_listing(uint64_t id, struct listing *listing, struct opened **ret_opened);
+
+void opened_close(struct opened *opened); /* and what it holds */
+void opened_close_all(void);
+
+#endif

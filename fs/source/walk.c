@@ -1,0 +1,461 @@
+/* walk.c - see walk.h. Host directories are streamed, never held in memory; archives are indexed when first entered. */
+#include "walk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "archives.h"
+#include "fs/base/config.h"
+#include "fs/base/status.h"
+
+int walk_root_fd = -1;
+struct node *walk_root;
+static const char *root_file; /* the name of the one file that SOURCE is; set where the root shows_file */
+static enum node_kind root_file_kind;
+
+/* Sixteen archives in each of sixteen, eight deep, are billions of directories out of 40 KB: depth alone is no bound. */
+enum { MAX_NESTING = 8, MAX_DEEP_ARCHIVES = 4096 };
+
+/* ---- what a name is ---- */
+
+static bool is_archive_name(const char *name)
+{
+	static const char *const extensions[] = {"zip", "zipx", "cbz", "usdz"};
+	const char *dot = strrchr(name, '.');
+	for (size_t i = 0; dot && dot != name && i < sizeof extensions / sizeof *extensions; i++)
+		if (strcasecmp(dot + 1, extensions[i]) == 0)
+			return true;
+	return false;
+}
+
+static enum node_kind kind_of_file(const char *name)
+{
+	return codec_for_name(name) ? NODE_IMAGE : is_archive_name(name) ? NODE_ARCHIVE : NODE_FILE;
+}
+
+static enum node_kind kind_of_mode(mode_t mode, const char *name)
+{
+	return S_ISDIR(mode) ? NODE_DIR : S_ISLNK(mode) ? NODE_LINK : S_ISREG(mode) ? kind_of_file(name) : NODE_FILE;
+}
+
+static struct node_spec spec_of(const struct stat *st, const char *name, uint64_t entry_ino)
+{
+	return (struct node_spec){
+		.kind = kind_of_mode(st->st_mode, name),
+		.id = file_id_of(st),
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.mode = st->st_mode,
+		.ino_salt = entry_ino,
+	};
+}
+
+/* ---- symlinks on the host ---- */
+
+static bool is_inside_source(const char *real_path)
+{
+	size_t len = strlen(config.source);
+	if (len == 1)
+		return true;
+	return strncmp(real_path, config.source, len) == 0 && (real_path[len] == '/' || !real_path[len]);
+}
+
+static bool is_ancestor(const struct node *dir, const struct stat *st)
+{
+	for (; dir; dir = dir->parent)
+		if (dir->kind == NODE_DIR && dir->id.device == st->st_dev && dir->id.inode == st->st_ino)
+			return true;
+	return false;
+}
+
+/* Whether the link at host_path is shown as its target; *st becomes the target's then. A directory that contains the link
+ * stays a link, so that the tree is finite. */
+static bool is_followed(const struct node *dir, const char *host_path, struct stat *st)
+{
+	char full[PATH_MAX], real[PATH_MAX];
+	struct stat target;
+	if (snprintf(full, sizeof full, "%s/%s", config.source, host_path) >= (int)sizeof full || !realpath(full, real))
+		return false;
+	if (!config.follow_symlinks && !is_inside_source(real))
+		return false;
+	if (fstatat(walk_root_fd, host_path, &target, 0) != 0 || (S_ISDIR(target.st_mode) && is_ancestor(dir, &target)))
+		return false;
+	*st = target;
+	return true;
+}
+
+/* ---- the root ---- */
+
+static int start_at_file(const char *source, const struct stat *st, struct err *err)
+{
+	const char *slash = strrchr(source, '/'), *name = slash + 1;
+	char folder[PATH_MAX];
+	if ((size_t)(slash - source) >= sizeof folder)
+		return err_set(err, -ENAMETOOLONG, "the path is too long");
+	memcpy(folder, source, (size_t)(slash - source));
+	folder[slash - source] = 0;
+	walk_root_fd = open(*folder ? folder : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (walk_root_fd < 0)
+		return err_set(err, -errno, "%s", strerror(errno));
+	struct node_spec spec = spec_of(st, name, 0);
+	uint8_t head[64] = {0};
+	struct bytes *bytes = file_bytes(walk_root_fd, name, &spec.id);
+	ssize_t got = bytes ? bytes_read(bytes, head, sizeof head, 0, err) : err_set(err, -ENOMEM, "no memory");
+	bytes_unref(bytes);
+	if (got < 0)
+		return (int)got;
+	if (codec_for_content(head, (size_t)got, NULL))
+		spec.kind = NODE_IMAGE;
+	else if (spec.kind == NODE_FILE && got >= 4 && (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "PK\5\6", 4) == 0))
+		spec.kind = NODE_ARCHIVE;
+	if (spec.kind == NODE_FILE)
+		return err_set(err, -EINVAL, "neither a directory nor an archive nor an image");
+	root_file = name;
+	root_file_kind = spec.kind;
+	walk_root = node_root_new(&(struct node_spec){.kind = NODE_DIR}, "");
+	if (!walk_root)
+		return err_set(err, -ENOMEM, "no memory");
+	walk_root->shows_file = true;
+	return 0;
+}
+
+bool walk_is_top(const struct node *node)
+{
+	return walk_root->shows_file ? node->parent == walk_root : node == walk_root;
+}
+
+int walk_enter(struct place *place, struct err *err)
+{
+	struct stat st;
+	if (!place->node->shows_file) {
+		node_ref(place->node);
+		return 0;
+	}
+	if (fstatat(walk_root_fd, root_file, &st, 0) != 0)
+		return err_set(err, -errno, "%s", strerror(errno));
+	struct node_spec spec = spec_of(&st, root_file, 0);
+	spec.kind = root_file_kind;
+	place->node = node_child((struct place){walk_root, ROW_SELF}, root_file, &spec);
+	return place->node ? 0 : err_set(err, -ENOMEM, "no memory");
+}
+
+int walk_start(const char *source, struct err *err)
+{
+	struct stat st;
+	if (stat(source, &st) != 0)
+		return err_set(err, -errno, "%s", strerror(errno));
+	if (S_ISREG(st.st_mode))
+		return start_at_file(source, &st, err);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, -EINVAL, "neither a directory nor an archive nor an image");
+	walk_root_fd = open(source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (walk_root_fd < 0)
+		return err_set(err, -errno, "%s", strerror(errno));
+	struct node_spec spec = spec_of(&st, "", 0);
+	walk_root = node_root_new(&spec, "");
+	return walk_root ? 0 : err_set(err, -ENOMEM, "no memory");
+}
+
+void walk_stop(void)
+{
+	node_root_free(walk_root);
+	close(walk_root_fd);
+}
+
+/* ---- archives ---- */
+
+static void report_entry(void *context, int code, const char *name, const char *words)
+{
+	char path[4096];
+	node_path(context, path, sizeof path);
+	size_t len = strlen(path);
+	snprintf(path + len, sizeof path - len, "%s%s", len && name ? "/" : "", name ? name : "");
+	status_report(path, code, "archive", words);
+}
+
+/* The archive that it lies in is open: its entry was found there. */
+static struct archive_key key_of_archive(const struct node *node)
+{
+	const struct file_id *id = &node->id;
+	if (node->in_archive)
+		return (struct archive_key){{node_archive(node)->slot->serial, node->index, 0, 0, 0}};
+	return (struct archive_key){{id->device, id->inode, id->size_bytes, (uint64_t)id->mtime_ns, (uint64_t)id->ctime_ns + 1}};
+}
+
+static int open_archive(struct node *node, struct archive **ret_archive, struct err *err)
+{
+	unsigned depth = 0;
+	for (const struct node *up = node; up; up = node_archive(up))
+		depth++;
+	if (depth > MAX_NESTING)
+		return err_set(err, -EFBIG, "archives are nested more than %d deep", MAX_NESTING);
+	if (depth > 2 && atomic_load(&node_deep_archives) >= MAX_DEEP_ARCHIVES)
+		return err_set(err, -EFBIG, "more than %d archives within archives within archives are open", MAX_DEEP_ARCHIVES);
+	struct walk_spec *spec = malloc(sizeof *spec);
+	if (!spec)
+		return err_set(err, -ENOMEM, "no memory");
+	struct bytes *bytes = NULL;
+	int rc = walk_image_spec(node, spec, err);
+	if (rc == 0)
+		rc = image_spec_bytes(&spec->image, &bytes, err);
+	free(spec);
+	if (rc)
+		return rc;
+	struct archive_key key = key_of_archive(node);
+	*ret_archive = archives_find(&key, &node->slot->serial);
+	if (!*ret_archive) {
+		struct archive_options options = {config.max_entry_bytes, config.encoding, report_entry, node};
+		rc = archive_open(bytes, &options, ret_archive, err);
+		node->slot->serial = rc ? 0 : archives_share(&key, ret_archive);
+		if (rc == 0 && !node->slot->serial) {
+			archive_unref(*ret_archive);
+			*ret_archive = NULL;
+			rc = err_set(err, -ENOMEM, "no memory");
+		}
+	}
+	bytes_unref(bytes);
+	if (rc == 0 && depth > 2) {
+		node->slot->is_deep = true;
+		atomic_fetch_add(&node_deep_archives, 1);
+	}
+	return rc;
+}
+
+int walk_archive(struct node *node, struct archive **ret_archive, struct err *err)
+{
+	struct archive_slot *slot = node->slot;
+	pthread_mutex_lock(&slot->lock);
+	if (!slot->archive && !slot->err.code) {
+		open_archive(node, &slot->archive, &slot->err);
+		if (slot->err.code)
+			report_entry(node, slot->err.code, NULL, slot->err.text);
+	}
+	struct err failed = slot->err;
+	*ret_archive = slot->archive;
+	if (err_is_passing(&failed))
+		slot->err = ERR_NONE;
+	pthread_mutex_unlock(&slot->lock);
+	return failed.code ? err_copy(err, &failed) : 0;
+}
+
+static enum node_kind kind_of_entry(const struct archive_entry *entry)
+{
+	return entry->kind == ARCHIVE_DIR ? NODE_DIR : entry->kind == ARCHIVE_LINK ? NODE_LINK : kind_of_file(entry->name);
+}
+
+/* The archive that the children of this directory are in, and the entry of the directory in it. */
+static int archive_of_dir(struct node *dir, struct archive **ret_archive, uint32_t *ret_entry, struct err *err)
+{
+	*ret_entry = dir->kind == NODE_ARCHIVE ? 0 : dir->index;
+	return walk_archive(dir->kind == NODE_ARCHIVE ? dir : node_archive(dir), ret_archive, err);
+}
+
+static int lookup_entry(struct node *dir, const char *name, struct node **ret_node, struct err *err)
+{
+	struct archive *archive;
+	uint32_t parent;
+	int rc = archive_of_dir(dir, &archive, &parent, err);
+	if (rc)
+		return rc;
+	uint32_t found = archive_find(archive, parent, name);
+	if (found == ARCHIVE_NONE)
+		return -ENOENT;
+	struct archive_entry entry;
+	archive_get(archive, found, &entry);
+	struct node_spec spec = {.kind = kind_of_entry(&entry), .in_archive = true, .index = found};
+	*ret_node = node_child((struct place){dir, ROW_SELF}, name, &spec);
+	return *ret_node ? 0 : err_set(err, -ENOMEM, "no memory");
+}
+
+/* ---- look-ups ---- */
+
+static bool is_in_archive(const struct node *dir)
+{
+	return dir->in_archive || dir->kind == NODE_ARCHIVE;
+}
+
+static int stat_child(const struct node *dir, const char *name, struct node_spec *ret_spec)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int rc = node_host_path(dir, path, sizeof path);
+	size_t len = strlen(path);
+	if (rc || snprintf(path + len, sizeof path - len, "/%s", name) >= (int)(sizeof path - len))
+		return -ENAMETOOLONG;
+	if (fstatat(walk_root_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return -errno;
+	uint64_t entry_ino = st.st_ino;
+	if (S_ISLNK(st.st_mode))
+		is_followed(dir, path, &st);
+	*ret_spec = spec_of(&st, name, entry_ino);
+	return 0;
+}
+
+int walk_lookup(struct node *dir, const char *name, struct node **ret_node, struct err *err)
+{
+	if (is_in_archive(dir))
+		return lookup_entry(dir, name, ret_node, err);
+	struct node_spec spec;
+	int rc = stat_child(dir, name, &spec);
+	if (rc)
+		return err_set(err, rc, "%s", strerror(-rc));
+	*ret_node = node_child((struct place){dir, ROW_SELF}, name, &spec);
+	return *ret_node ? 0 : err_set(err, -ENOMEM, "no memory");
+}
+
+int walk_dir_id(const struct node *dir, bool *ret_on_host, struct file_id *ret_id, struct err *err)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	*ret_on_host = !is_in_archive(dir);
+	if (!*ret_on_host)
+		return 0;
+	int rc = node_host_path(dir, path, sizeof path);
+	if (rc || fstatat(walk_root_fd, path, &st, 0) != 0)
+		return err_set(err, rc ? rc : -errno, "%s", strerror(rc ? -rc : errno));
+	*ret_id = file_id_of(&st);
+	return 0;
+}
+
+/* ---- listings ---- */
+
+struct walk {
+	struct node *dir;
+	struct archive *archive; /* NULL on the host */
+	uint32_t parent;
+	DIR *stream;
+	uint64_t offset; /* where the stream stands */
+};
+
+int walk_open(struct node *dir, struct walk **ret_walk, struct err *err)
+{
+	struct walk *walk = calloc(1, sizeof *walk);
+	if (!walk)
+		return err_set(err, -ENOMEM, "no memory");
+	walk->dir = dir;
+	int rc = 0;
+	if (is_in_archive(dir)) {
+		rc = archive_of_dir(dir, &walk->archive, &walk->parent, err);
+	} else {
+		char path[PATH_MAX];
+		rc = node_host_path(dir, path, sizeof path);
+		int fd = rc ? -1 : openat(walk_root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		walk->stream = fd < 0 ? NULL : fdopendir(fd);
+		if (!walk->stream) {
+			rc = err_set(err, rc ? rc : -errno, "can't be listed: %s", strerror(rc ? -rc : errno));
+			if (fd >= 0)
+				close(fd);
+		}
+	}
+	if (rc) {
+		free(walk);
+		return rc;
+	}
+	*ret_walk = walk;
+	return 0;
+}
+
+void walk_close(struct walk *walk)
+{
+	if (walk && walk->stream)
+		closedir(walk->stream);
+	free(walk);
+}
+
+static int next_in_archive(struct walk *walk, uint64_t offset, struct walk_entry *ret_entry)
+{
+	/* offset: 0, or 1 + the entry listed last */
+	uint32_t at = offset ? archive_next(walk->archive, (uint32_t)(offset - 1)) : archive_first(walk->archive, walk->parent);
+	if (at == ARCHIVE_NONE)
+		return 0;
+	struct archive_entry entry;
+	archive_get(walk->archive, at, &entry);
+	ret_entry->name = entry.name;
+	ret_entry->kind = kind_of_entry(&entry);
+	ret_entry->ino = node_child_ino((struct place){walk->dir, ROW_SELF}, entry.name, 0);
+	ret_entry->next = (uint64_t)at + 1;
+	return 1;
+}
+
+static enum node_kind kind_of_dirent(const struct walk *walk, const struct dirent *entry)
+{
+	struct node_spec spec;
+	switch (entry->d_type) {
+	case DT_DIR:
+		return NODE_DIR;
+	case DT_REG:
+		return kind_of_file(entry->d_name);
+	case DT_LNK:
+	case DT_UNKNOWN:
+		return stat_child(walk->dir, entry->d_name, &spec) == 0 ? spec.kind : NODE_FILE;
+	default:
+		return NODE_FILE;
+	}
+}
+
+static int next_on_host(struct walk *walk, uint64_t offset, struct walk_entry *ret_entry)
+{
+	if (offset == 0 && walk->offset != 0)
+		rewinddir(walk->stream);
+	else if (offset != walk->offset)
+		seekdir(walk->stream, (long)offset);
+	struct dirent *entry;
+	do {
+		errno = 0;
+		entry = readdir(walk->stream);
+		/* a .pixfs of the source can't be reached: every directory has one of ours */
+	} while (entry &&
+		 (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || strcmp(entry->d_name, ".pixfs") == 0));
+	walk->offset = (uint64_t)telldir(walk->stream);
+	if (!entry)
+		return -errno;
+	ret_entry->name = entry->d_name;
+	ret_entry->kind = kind_of_dirent(walk, entry);
+	ret_entry->ino = node_child_ino((struct place){walk->dir, ROW_SELF}, entry->d_name, entry->d_ino);
+	ret_entry->next = walk->offset;
+	return 1;
+}
+
+int walk_next(struct walk *walk, uint64_t offset, struct walk_entry *ret_entry)
+{
+	return walk->archive ? next_in_archive(walk, offset, ret_entry) : next_on_host(walk, offset, ret_entry);
+}
+
+/* ---- opening what a node stands for ---- */
+
+int walk_image_spec(struct node *node, struct walk_spec *ret_spec, struct err *err)
+{
+	struct image_spec *spec = &ret_spec->image;
+	node_path(node, ret_spec->path, sizeof ret_spec->path);
+	*spec = (struct image_spec){.path = *ret_spec->path ? ret_spec->path : node->name, .root_fd = walk_root_fd, .id = node->id};
+	if (node->in_archive) {
+		struct node *archive = node_archive(node);
+		spec->entry = node->index;
+		int rc = walk_archive(archive, &spec->archive, err);
+		spec->archive_serial = archive->slot->serial;
+		return rc;
+	}
+	int rc = node_host_path(node, ret_spec->host_path, sizeof ret_spec->host_path);
+	spec->host_path = ret_spec->host_path;
+	return rc ? err_set(err, rc, "the path is too long") : 0;
+}
+
+int walk_check_fresh(const struct node *node, struct err *err)
+{
+	const struct node *host = node_on_host(node);
+	char path[PATH_MAX];
+	struct stat st;
+	if (config.immutable || host->kind == NODE_DIR || host->kind == NODE_FILE)
+		return 0;
+	if (node_host_path(host, path, sizeof path) || fstatat(walk_root_fd, path, &st, 0) != 0)
+		return err_set(err, -ESTALE, "the file is gone");
+	struct file_id now = file_id_of(&st);
+	return file_id_equal(&now, &host->id) ? 0 : err_set(err, -ESTALE, "the file changed");
+}

@@ -1,0 +1,303 @@
+/* stack.c - the table of stacks: names, life, versions. What the headers say: stack_look.c; a row: stack_row.c; reading:
+ * stack_read.c; texts: stack_text.c. */
+#include "stack_inner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/base/config.h"
+#include "fs/base/pool.h"
+
+enum { MAX_IDLE = 64 };
+
+static struct {
+	pthread_mutex_t lock;
+	struct stack *newest, *oldest;
+	unsigned count;
+	uint32_t next_serial;
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER, .next_serial = 1};
+
+/* ---- life ---- */
+
+static void stack_free(struct stack *stack)
+{
+	cache_group_drop(&stack->pieces);
+	cache_reserve(-(int64_t)stack->memory_bytes);
+	members_unref(stack->members);
+	free(stack->canonical);
+	free(stack->path);
+	free((void *)stack->states);
+	free(stack->shapes);
+	free(stack->versions);
+	free((void *)stack->prefetched);
+	free(stack->distinct);
+	free(stack->distinct_table);
+	pthread_mutex_destroy(&stack->lock);
+	pthread_cond_destroy(&stack->looked);
+	free(stack);
+}
+
+static struct stack *stack_new(struct members *members, const char *spec)
+{
+	struct stack *stack = calloc(1, sizeof *stack);
+	if (!stack)
+		return NULL;
+	size_t n = members->count + 1;
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_mutex_init(&stack->lock, NULL);
+	pthread_cond_init(&stack->looked, &attributes);
+	pthread_condattr_destroy(&attributes);
+	cache_group_init(&stack->pieces);
+	stack->refs = 1;
+	snprintf(stack->spec, sizeof stack->spec, "%s", spec);
+	stack->states = calloc(n, sizeof *stack->states);
+	stack->shapes = calloc(n, sizeof *stack->shapes);
+	stack->versions = calloc(n, sizeof *stack->versions);
+	if (!stack->states || !stack->shapes || !stack->versions) {
+		stack_free(stack);
+		return NULL;
+	}
+	char path[4096];
+	node_path(members->dirs[0].node, path, sizeof path);
+	stack->path = strdup(path);
+	if (!stack->path) {
+		stack_free(stack);
+		return NULL;
+	}
+	stack->members = members;
+	stack->memory_bytes = sizeof *stack + members->memory_bytes +
+			      n * (sizeof *stack->states + sizeof *stack->shapes + sizeof *stack->versions);
+	cache_reserve((int64_t)stack->memory_bytes);
+	return stack;
+}
+
+/* With the lock held. */
+static void table_remove(struct stack *stack)
+{
+	*(stack->newer ? &stack->newer->older : &table.newest) = stack->older;
+	*(stack->older ? &stack->older->newer : &table.oldest) = stack->newer;
+	stack->current = false;
+	table.count--;
+}
+
+static void table_add(struct stack *stack)
+{
+	stack->older = table.newest;
+	stack->newer = NULL;
+	*(table.newest ? &table.newest->newer : &table.oldest) = stack;
+	table.newest = stack;
+	stack->current = true;
+	table.count++;
+}
+
+struct stack *stack_ref(struct stack *stack)
+{
+	pthread_mutex_lock(&table.lock);
+	stack->refs++;
+	pthread_mutex_unlock(&table.lock);
+	return stack;
+}
+
+/* A current one stays without references, up to so many. */
+static struct stack *surplus(void)
+{
+	struct stack *stack = table.count > MAX_IDLE ? table.oldest : NULL;
+	while (stack && stack->refs)
+		stack = stack->newer;
+	if (stack)
+		table_remove(stack);
+	return stack;
+}
+
+void stack_unref(struct stack *stack)
+{
+	if (!stack)
+		return;
+	pthread_mutex_lock(&table.lock);
+	struct stack *dead = NULL;
+	if (--stack->refs == 0)
+		dead = stack->current ? surplus() : stack;
+	pthread_mutex_unlock(&table.lock);
+	if (dead)
+		stack_free(dead);
+}
+
+void stack_stop(void)
+{
+	while (table.oldest) {
+		struct stack *stack = table.oldest;
+		table_remove(stack);
+		stack_free(stack);
+	}
+}
+
+void stack_retire(struct stack *stack)
+{
+	pthread_mutex_lock(&table.lock);
+	if (stack->current)
+		table_remove(stack);
+	pthread_mutex_unlock(&table.lock);
+}
+
+struct stack *stack_find(uint32_t serial)
+{
+	pthread_mutex_lock(&table.lock);
+	struct stack *stack = table.newest;
+	while (stack && stack->serial != serial)
+		stack = stack->older;
+	if (stack)
+		stack->refs++;
+	pthread_mutex_unlock(&table.lock);
+	return stack;
+}
+
+/* ---- names ---- */
+
+static const struct {
+	const char *extension;
+	enum stack_form form;
+	const char *member_extension;
+} forms[] = {
+	{"npy", STACK_NPY, "npy"}, {"f32", STACK_RAW, "f32"},   {"f16", STACK_RAW, "f16"},   {"u8", STACK_RAW, "u8"},
+	{"u16", STACK_RAW, "u16"}, {"zarr", STACK_ZARR, "npy"}, {"json", STACK_JSON, "npy"}, {"jsonl", STACK_JSONL, "npy"},
+};
+
+static int find_form(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	for (size_t i = 0; dot && i < sizeof forms / sizeof *forms; i++)
+		if (strcmp(dot + 1, forms[i].extension) == 0)
+			return (int)i;
+	return -1;
+}
+
+enum stack_form stack_form_of(const char *name)
+{
+	int form = find_form(name);
+	return form < 0 ? STACK_RAW : forms[form].form;
+}
+
+static int parse_name(const char *name, bool *ret_recursive, char ret_spec[STACK_MAX_NAME_BYTES + 5], enum stack_form *ret_form)
+{
+	static const char word[] = "recursive,";
+	int form = find_form(name);
+	if (form < 0 || strlen(name) > STACK_MAX_NAME_BYTES)
+		return -ENOENT;
+	*ret_recursive = strncmp(name, word, sizeof word - 1) == 0;
+	if (*ret_recursive)
+		name += sizeof word - 1;
+	int len = (int)(strrchr(name, '.') - name);
+	snprintf(ret_spec, STACK_MAX_NAME_BYTES + 5, "%.*s.%s", len, name, forms[form].member_extension);
+	*ret_form = forms[form].form;
+	return 0;
+}
+
+/* ---- making and finding ---- */
+
+static uint64_t timeout_ns(void)
+{
+	return (uint64_t)(config.timeout_s * 1e9);
+}
+
+/* A known stack of that directory, kind and spec. One reference. */
+static struct stack *table_find(const struct node *dir, bool recursive, const char *spec)
+{
+	pthread_mutex_lock(&table.lock);
+	struct stack *stack = table.newest;
+	while (stack &&
+	       (stack->members->dirs[0].node != dir || stack->members->recursive != recursive || strcmp(stack->spec, spec) != 0))
+		stack = stack->older;
+	if (stack)
+		stack->refs++;
+	pthread_mutex_unlock(&table.lock);
+	return stack;
+}
+
+/* Whether the names are still right, asked no more often than attributes are. */
+static bool names_are_right(struct stack *stack)
+{
+	struct err ignored = ERR_NONE;
+	uint64_t now = pool_now_ns();
+	pthread_mutex_lock(&table.lock);
+	bool fresh = stack->checked_ns && now - stack->checked_ns < timeout_ns();
+	pthread_mutex_unlock(&table.lock);
+	if (fresh || config.immutable)
+		return true;
+	if (members_check_names(stack->members, &ignored))
+		return false;
+	pthread_mutex_lock(&table.lock);
+	stack->checked_ns = now;
+	pthread_mutex_unlock(&table.lock);
+	return true;
+}
+
+static int make(struct node *dir, bool recursive, const char *spec, enum stack_form form, const struct patience *patience,
+		struct stack **ret_stack, struct err *err)
+{
+	struct members *members;
+	uint64_t now = pool_now_ns();
+	int rc = members_list(dir, recursive, patience, &members, err);
+	if (rc)
+		return rc;
+	struct stack *stack = stack_new(members, spec);
+	if (!stack) {
+		members_unref(members);
+		return err_set(err, -ENOMEM, "no memory for the stack");
+	}
+	stack->checked_ns = now;
+	rc = stack_find_row(stack, patience, err);
+	if (rc && !(form == STACK_JSONL && rc != -EINTR && rc != -ENOMEM && (rc != -ENOENT || !members->count))) {
+		stack_free(stack);
+		return rc;
+	}
+	pthread_mutex_lock(&table.lock);
+	stack->serial = table.next_serial++;
+	table_add(stack);
+	pthread_mutex_unlock(&table.lock);
+	*ret_stack = stack;
+	return 0;
+}
+
+int stack_get(struct node *dir, const char *name, const struct patience *patience, struct stack **ret_stack,
+	      enum stack_form *ret_form, struct err *err)
+{
+	char spec[STACK_MAX_NAME_BYTES + 5];
+	bool recursive;
+	int rc = parse_name(name, &recursive, spec, ret_form);
+	if (rc)
+		return err_set(err, rc, "no stack has such an extension");
+	struct stack *known = table_find(dir, recursive, spec);
+	if (known && names_are_right(known) && (known->row_bytes || *ret_form == STACK_JSONL)) {
+		*ret_stack = known;
+		return 0;
+	}
+	if (known) {
+		stack_retire(known);
+		stack_unref(known);
+	}
+	return make(dir, recursive, spec, *ret_form, patience, ret_stack, err);
+}
+
+uint32_t stack_serial(const struct stack *stack)
+{
+	return stack->serial;
+}
+
+uint64_t stack_bytes(const struct stack *stack)
+{
+	return stack->row_bytes * stack->members->count;
+}
+
+uint64_t stack_row_bytes(const struct stack *stack)
+{
+	return stack->row_bytes;
+}
+
+const unsigned char *stack_npy_header(const struct stack *stack)
+{
+	return stack->npy;
+}
