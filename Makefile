@@ -24,7 +24,7 @@ COMMON = $(FLAGS_$(MODE)) $(WARNINGS) $(WERROR) -pthread -fno-strict-aliasing -f
 ALL_CFLAGS = -std=gnu17 $(COMMON) $(WARNINGS_C) $(CFLAGS)
 ALL_CXXFLAGS = -std=c++17 $(COMMON) $(CXXFLAGS)
 
-CODEC_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(wildcard codecs/*.c codecs/*/*.c codecs/*/*.cpp)))
+CODEC_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(wildcard codecs/*/*.c codecs/*/*.cpp)))
 FS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/*/*.c fs/*/*/*.c))
 OBJECTS := $(CODEC_OBJECTS) $(FS_OBJECTS)
 UNITS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c))

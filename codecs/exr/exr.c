@@ -7,7 +7,7 @@
 
 #include <OpenEXRConfig.h>
 
-#include "codecs/registry.h"
+#include "codecs/core/registry.h"
 
 static int exr_bid(const uint8_t *head, size_t len_bytes)
 {

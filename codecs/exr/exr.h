@@ -28,8 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "codecs/codec.h"
-#include "codecs/header.h"
+#include "codecs/core/codec.h"
+#include "codecs/core/header.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "samples are stored little-endian and copied as they are");
 

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-#include "codecs/err.h"
+#include "codecs/core/err.h"
 
 /* Where one channel's samples go. */
 struct exr_imf_slice {

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "codecs/codec.h"
+#include "codecs/core/codec.h"
 
 /* White: D65, but the ACES white point for AP0 and AP1. */
 extern const double color_rec709[8], color_rec2020[8], color_p3d65[8], color_adobergb[8], color_ap0[8], color_ap1[8];

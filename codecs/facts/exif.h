@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "codecs/header.h"
+#include "codecs/core/header.h"
 
 struct exif {
 	uint8_t orientation;               /* 1..8; 0 where not told or out of range */

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "codecs/err.h"
+#include "codecs/core/err.h"
 
 /* The samples that the profile has to be for; the value is how many a pixel has. */
 enum icc_space { ICC_GRAY = 1, ICC_RGB = 3, ICC_CMYK = 4 };

@@ -6,7 +6,7 @@
  * and 12 bit files, and a height given by DNL, are valid but not decoded: EOPNOTSUPP at open. What is damage and what only
  * a warning: jpeg_reader.c. Metadata: jpeg_meta.c.
  */
-#include "codecs/registry.h"
+#include "codecs/core/registry.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,11 +14,11 @@
 #include <stdlib.h>
 
 #include "codecs/facts/color.h"
-#include "codecs/header.h"
+#include "codecs/core/header.h"
 #include "jpeg_meta.h"
 #include "jpeg_reader.h"
 #include "jpeg_ycc.h"
-#include "codecs/ycc.h"
+#include "codecs/core/ycc.h"
 
 #define TEXT_OF(x) #x
 #define VERSION_TEXT(x) TEXT_OF(x)

@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "codecs/arena.h"
+#include "codecs/core/arena.h"
 #include "codecs/facts/exif.h"
-#include "codecs/header.h"
+#include "codecs/core/header.h"
 
 /* One segment of a group that is put together at the end. */
 struct jpeg_piece {

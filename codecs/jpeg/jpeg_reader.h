@@ -15,9 +15,9 @@
 
 #include <jpeglib.h>
 
-#include "codecs/bytes.h"
-#include "codecs/err.h"
-#include "codecs/header.h"
+#include "codecs/core/bytes.h"
+#include "codecs/core/err.h"
+#include "codecs/core/header.h"
 #include "jpeg_meta.h"
 
 struct jpeg_reader {

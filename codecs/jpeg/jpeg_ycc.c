@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codecs/ycc.h"
+#include "codecs/core/ycc.h"
 
 enum { MIN_WIDTH = 5 }; /* of a narrower one libjpeg only repeats the chroma */
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "codecs/codec.h"
+#include "codecs/core/codec.h"
 #include "jpeg_reader.h"
 
 /* What stays between two bands: the chroma row above the next, and the first iMCU row of the next, whose chroma the last row of

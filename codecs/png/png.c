@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "png_file.h"
-#include "codecs/registry.h"
+#include "codecs/core/registry.h"
 
 static const uint8_t signature[PNG_SIGNATURE_BYTES] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "codecs/helpers.h"
+#include "codecs/core/helpers.h"
 
 enum {
 	NBLOCKS = 8,

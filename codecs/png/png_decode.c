@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codecs/sample.h"
+#include "codecs/core/sample.h"
 
 const char png_decoder[] = "libpng " PNG_LIBPNG_VER_STRING;
 

@@ -19,8 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "codecs/codec.h"
-#include "codecs/header.h"
+#include "codecs/core/codec.h"
+#include "codecs/core/header.h"
 
 enum { PNG_GRAY = 0, PNG_RGB = 2, PNG_PALETTE = 3, PNG_GRAY_ALPHA = 4, PNG_RGB_ALPHA = 6 }; /* PNG 11.2.1, colour types */
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codecs/utf8.h"
+#include "codecs/core/utf8.h"
 
 enum { MAX_DEPTH = 63, FIRST_ROOM = 1024 };
 

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "codecs/err.h"
+#include "codecs/core/err.h"
 
 /* One block, on any thread: 0 or a negative errno with words. */
 typedef int share_run(void *context, uint32_t block, struct err *err);

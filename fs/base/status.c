@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "codecs/codec.h"
+#include "codecs/core/codec.h"
 #include "config.h"
 #include "json.h"
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "codecs/err.h"
+#include "codecs/core/err.h"
 
 struct status {
 	atomic_ullong opens;       /* image headers parsed */

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#include "codecs/helpers.h"
+#include "codecs/core/helpers.h"
 #include "fs/base/status.h"
 
 enum {

@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-#include "codecs/err.h"
+#include "codecs/core/err.h"
 
 enum { PREFETCH_MAX_QUEUED_BYTES = 64 << 20 };
 

@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "codecs/bytes.h"
+#include "codecs/core/bytes.h"
 
 /* One version of a file's content. */
 struct file_id {

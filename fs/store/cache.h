@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "codecs/err.h"
+#include "codecs/core/err.h"
 #include "fs/base/patience.h"
 
 struct chunk;

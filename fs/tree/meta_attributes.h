@@ -2,7 +2,7 @@
 #ifndef PIXFS_META_ATTRIBUTES_H
 #define PIXFS_META_ATTRIBUTES_H
 
-#include "codecs/codec.h"
+#include "codecs/core/codec.h"
 #include "fs/base/json.h"
 
 /* The object "attributes": an object for each group, in it the attributes by name. Of several with one name the second is

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "codecs/codec.h"
+#include "codecs/core/codec.h"
 
 enum { NPY_HEADER_BYTES = 128 };
 

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "codecs/codec.h"
+#include "codecs/core/codec.h"
 
 struct picture {
 	const struct codec_header *header;

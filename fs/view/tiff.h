@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "codecs/codec.h"
+#include "codecs/core/codec.h"
 
 enum tiff_photometric { TIFF_GRAY = 1, TIFF_RGB = 2, TIFF_CMYK = 5 };
 

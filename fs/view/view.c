@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codecs/sample.h"
+#include "codecs/core/sample.h"
 
 /* The memory of one view's plan: 4096 channels through VIEW_MAX_STAGES stages fit. */
 static const size_t view_arena_bytes = (size_t)32 << 20;

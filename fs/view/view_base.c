@@ -11,8 +11,8 @@
 
 #include <string.h>
 
-#include "codecs/sample.h"
-#include "codecs/ycc.h"
+#include "codecs/core/sample.h"
+#include "codecs/core/ycc.h"
 
 enum {
 	GROUP_MAX = 4,

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "codecs/simd.h"
+#include "codecs/core/simd.h"
 
 SIMD_OPTIMIZE
 

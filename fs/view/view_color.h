@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "codecs/codec.h"
+#include "codecs/core/codec.h"
 #include "codecs/facts/icc.h"
 
 enum transfer_kind {

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "codecs/sample.h"
+#include "codecs/core/sample.h"
 
 static bool is_colour(uint8_t role)
 {

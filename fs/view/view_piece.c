@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "codecs/sample.h"
+#include "codecs/core/sample.h"
 
 static ptrdiff_t piece_step(const struct piece *piece, const struct codec_plane_layout *plane)
 {

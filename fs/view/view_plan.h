@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "codecs/arena.h"
+#include "codecs/core/arena.h"
 #include "png_out.h"
 #include "resize.h"
 #include "view.h"

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codecs/sample.h"
+#include "codecs/core/sample.h"
 #include "npy.h"
 
 enum {

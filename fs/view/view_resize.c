@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codecs/simd.h"
+#include "codecs/core/simd.h"
 
 SIMD_OPTIMIZE
 

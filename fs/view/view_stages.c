@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codecs/sample.h"
-#include "codecs/simd.h"
+#include "codecs/core/sample.h"
+#include "codecs/core/simd.h"
 
 SIMD_OPTIMIZE
 

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "codecs/sample.h"
+#include "codecs/core/sample.h"
 
 /* The pixels of a chunk of the last stage: the codec's own chunk where sample types, channels or values are all that the
  * view changes; of a view that moves or resizes pixels, as many. Where the codec has one column of chunks, so has the view. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codecs/sample.h"
+#include "codecs/core/sample.h"
 #include "fs/base/json.h"
 
 /* ---- chunks ---- */

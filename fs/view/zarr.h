@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "codecs/codec.h"
+#include "codecs/core/codec.h"
 
 enum { ZARR_MAX_DIMENSIONS = 4, ZARR_NAME_BYTES = 96 };
 

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "codecs/codec.h"
+#include "codecs/core/codec.h"
 
 enum { MAX_TIMES = 1000 };
 

@@ -1,6 +1,6 @@
 /* codec_fuzz.h - the body of the codecs' fuzz targets. A target is three lines:
  *
- *	#include "codecs/registry.h"
+ *	#include "codecs/core/registry.h"
  *	#define FUZZ_CODEC codec_png
  *	#include "codec_fuzz.h"
  *
@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codecs/codec.h"
+#include "codecs/core/codec.h"
 
 static const struct codec_limits fuzz_limits = {.max_pixels = 1 << 18, .max_chunk_bytes = 4 << 20, .max_metadata_bytes = 1 << 20};
 

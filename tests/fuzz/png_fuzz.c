@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "codecs/registry.h"
+#include "codecs/core/registry.h"
 
 static uint32_t get32(const uint8_t *p)
 {

@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "codecs/bytes.h"
-#include "codecs/utf8.h"
+#include "codecs/core/bytes.h"
+#include "codecs/core/utf8.h"
 #include "case.h"
 
 static const char *worded(const char *from)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codecs/registry.h"
+#include "codecs/core/registry.h"
 #include "exr_build.h"
 #include "case.h"
 

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codecs/codec.h"
+#include "codecs/core/codec.h"
 #include "fs/view/view.h"
 #include "fs/source/zip/zip.h"
 

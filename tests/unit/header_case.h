@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codecs/codec.h"
+#include "codecs/core/codec.h"
 #include "case.h"
 
 /* A header with room for parts, and the arena that holds it. */

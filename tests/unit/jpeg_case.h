@@ -10,7 +10,7 @@
 
 #include <jpeglib.h>
 
-#include "codecs/registry.h"
+#include "codecs/core/registry.h"
 #include "jpeg_build.h"
 #include "case.h"
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <math.h>
 
-#include "codecs/header.h"
+#include "codecs/core/header.h"
 #include "header_case.h"
 #include "json_read.h"
 

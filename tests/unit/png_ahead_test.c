@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "codecs/helpers.h"
+#include "codecs/core/helpers.h"
 
 enum { WIDTH = 900, HEIGHT = 1200, ROW_BYTES = 3 * WIDTH };
 

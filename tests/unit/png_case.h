@@ -9,8 +9,8 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "codecs/header.h"
-#include "codecs/registry.h"
+#include "codecs/core/header.h"
+#include "codecs/core/registry.h"
 #include "case.h"
 
 /* ---- a file under construction ---- */

@@ -1,6 +1,6 @@
 /* sample_test.c - conversions of samples, judged by definitions: a half by ldexp, a rounding by searching all halves for
  * the nearest, a division by dividing one value. Every possible 8-bit and 16-bit sample is tried. */
-#include "codecs/sample.h"
+#include "codecs/core/sample.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* ycc_test.c - YCbCr kept as it is stored becomes the RGB that libjpeg makes of it, whatever the size, band or column. */
 #include "jpeg_case.h"
 
-#include "codecs/ycc.h"
+#include "codecs/core/ycc.h"
 
 static uint32_t state = 1;
 

@@ -8,7 +8,7 @@
 #ifndef PIXFS_INFLATE_H
 #define PIXFS_INFLATE_H
 
-#include "codecs/bytes.h"
+#include "codecs/core/bytes.h"
 
 /* Data up to this size is kept inflated. */
 enum { INFLATE_WHOLE_BYTES = 4 << 20 };

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "codecs/bytes.h"
+#include "codecs/core/bytes.h"
 
 struct archive;
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "codecs/bytes.h"
+#include "codecs/core/bytes.h"
 
 /* Signatures as little-endian numbers. */
 enum {
