@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "fs/base/status.h"
+#include "fs/source/walk.h"
 #include "fs/tree/tree.h"
 
 enum { PIECE_BYTES = 1 << 20 };
@@ -55,6 +56,10 @@ enum exit_code command_cat(const char *path)
 enum exit_code command_formats(void)
 {
 	for (const struct codec *const *codec = codec_table; *codec; codec++)
-		printf("%-6s %-12s %-28s %s\n", (*codec)->name, (*codec)->mime_type, (*codec)->extensions, (*codec)->decoder);
+		printf("%-6s %-15s %-28s %s\n", (*codec)->name, (*codec)->mime_type, (*codec)->extensions, (*codec)->decoder);
+	printf("%-6s %-15s ", "zip", "application/zip");
+	for (const char *const *name = walk_archive_extensions; *name; name++)
+		printf("%s ", *name);
+	printf("\n");
 	return EXIT_OK;
 }

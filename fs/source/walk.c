@@ -25,12 +25,13 @@ enum { MAX_NESTING = 8, MAX_DEEP_ARCHIVES = 4096 };
 
 /* ---- what a name is ---- */
 
+const char *const walk_archive_extensions[] = {"zip", "zipx", "cbz", "usdz", NULL};
+
 static bool is_archive_name(const char *name)
 {
-	static const char *const extensions[] = {"zip", "zipx", "cbz", "usdz"};
 	const char *dot = strrchr(name, '.');
-	for (size_t i = 0; dot && dot != name && i < sizeof extensions / sizeof *extensions; i++)
-		if (strcasecmp(dot + 1, extensions[i]) == 0)
+	for (size_t i = 0; dot && dot != name && walk_archive_extensions[i]; i++)
+		if (strcasecmp(dot + 1, walk_archive_extensions[i]) == 0)
 			return true;
 	return false;
 }

@@ -6,6 +6,9 @@
 #include "fs/image/image.h"
 #include "node.h"
 
+/* Which names are archives; closed by NULL. */
+extern const char *const walk_archive_extensions[];
+
 /* The source tree of this process; constant after walk_start. */
 extern int walk_root_fd;
 extern struct node *walk_root;

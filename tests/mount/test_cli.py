@@ -99,6 +99,41 @@ def test_wrong_usage_is_told(env, arguments):
     assert done.returncode == run(env, "--no-such-option").returncode and done.stderr
 
 
+@pytest.mark.parametrize("command", ["check", "cat", "formats", "help"])
+def test_commands_have_help(env, command):
+    asked = [run(env, "help", command), run(env, command, "--help"), run(env, command, "-h")]
+    for done in asked:
+        assert done.returncode == 0 and not done.stderr and done.stdout == asked[0].stdout
+        assert done.stdout.startswith(b"usage: pixfs " + command.encode())
+    assert run(env, "help").stdout == run(env, "--help").stdout
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["-o", "cachesize=1G", "SOURCE", "MNT"], "did you mean cache_size"),
+    (["-o", "follow_symlink", "SOURCE", "MNT"], "did you mean follow_symlinks"),
+    (["-o", "verify", "SOURCE", "MNT"], "verify wants a value"),
+    (["-o", "cache_size=big", "SOURCE", "MNT"], "not a number"),
+    (["check", "--jsno", "SOURCE"], "did you mean --json"),
+    (["check", "-o", "cachesize=1", "SOURCE"], "did you mean cache_size"),
+    (["check", "--nonsense-option", "SOURCE"], "unknown option --nonsense-option"),
+    (["chekc"], "did you mean: pixfs check"),
+    (["chekc", "SOURCE"], "did you mean: pixfs check"),
+    (["help", "chekc"], "did you mean check"),
+    (["--versoin"], "did you mean --version"),
+    (["-o"], "missing argument"),
+    (["SOURCE"], "MOUNTPOINT"),
+    (["SOURCE", "MNT", "--json"], "option of check"),
+    (["SOURCE/sub/plain.txt", "MNT"], "png"),
+    (["check", "SOURCE/sub/plain.txt"], "zip"),
+])
+def test_mistakes_say_what_was_meant(env, images, tmp_path, arguments, words):
+    (tmp_path / "mnt").mkdir()
+    done = run(env, *[word.replace("SOURCE", str(images)).replace("MNT", str(tmp_path / "mnt")) for word in arguments])
+    text = done.stderr.decode()
+    assert done.returncode > 1 and words in text and text.startswith("pixfs: ") and text.count("\n") == 1, text
+    assert "wants one SOURCE" not in text
+
+
 @pytest.mark.parametrize("option", ["cache_size=nonsense", "verify=sometimes", "max_pixels=-1", "no_such_option", "encoding=no-such-encoding", "threads=0x"])
 def test_wrong_options_are_told(env, images, tmp_path, option):
     (tmp_path / "mnt").mkdir()
