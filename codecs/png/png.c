@@ -233,6 +233,22 @@ static int open_unknown(struct opening *opening, const struct png_chunk *chunk, 
 	return opening->part->unsupported ? 0 : err_set(err, -ENOMEM, "no memory for the header");
 }
 
+/* IEND holds nothing (PNG 11.2.4): all that its CRC can tell is told, and is no damage of the image. */
+static int open_end(struct opening *opening, const struct png_chunk *chunk, struct err *err)
+{
+	struct png_window window = opening->window;
+	bool good = false;
+	if (chunk->len_bytes) {
+		header_warn(&opening->builder, "the IEND chunk at byte %" PRIu64 " has data: ignored", chunk->offset);
+		return 0;
+	}
+	int rc = png_chunk_verify(&window, chunk, &good, err);
+	opening->window.len_bytes = 0; /* its memory was used */
+	if (rc == 0 && !good)
+		header_warn(&opening->builder, "the IEND chunk at byte %" PRIu64 " has a bad CRC: ignored", chunk->offset);
+	return rc;
+}
+
 static int open_chunk(struct opening *opening, const struct png_chunk *chunk, struct err *err)
 {
 	if (png_chunk_is(chunk, "IDAT"))
@@ -242,7 +258,9 @@ static int open_chunk(struct opening *opening, const struct png_chunk *chunk, st
 		return open_palette(opening, chunk, err);
 	if (!png_chunk_critical(chunk))
 		return png_meta_chunk(&opening->meta, &opening->window, chunk, err);
-	if (png_chunk_is(chunk, "IHDR") || png_chunk_is(chunk, "IEND"))
+	if (png_chunk_is(chunk, "IEND"))
+		return open_end(opening, chunk, err);
+	if (png_chunk_is(chunk, "IHDR"))
 		return 0;
 	return open_unknown(opening, chunk, err);
 }
@@ -315,11 +333,12 @@ static int open_file(struct opening *opening, struct err *err)
 	rc = open_ihdr(opening, err);
 	if (!rc)
 		rc = open_walk(opening, err);
-	if (rc)
-		return rc;
-	png_meta_finish(&opening->meta);
-	header_finish(&opening->builder, header, opening->part);
-	return 0;
+	if (!rc) {
+		png_meta_finish(&opening->meta);
+		header_finish(&opening->builder, header, opening->part);
+	}
+	png_meta_free(&opening->meta);
+	return rc;
 }
 
 static void png_close(struct codec_image *image)

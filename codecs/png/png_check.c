@@ -1,12 +1,12 @@
 /* png_check.c - whether a file is whole: its chunks, their CRCs and its end. One pass over the file, nothing is inflated but where
- * IEND is missing or IDATs don't follow each other: then only the image data can say whether all rows are there. */
+ * IEND is missing or spoilt or IDATs don't follow each other: then only the image data can say whether all rows are there. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "png_file.h"
 
-/* 1 at the end of the walk with IEND, 0 where it ended without and so the image data must say whether all is there. */
+/* 1 at the end of the walk with a sound IEND, 0 where it ended without and so the image data must say whether all is there. */
 static int check_chunks(const struct png_file *file, struct png_window *window, struct err *err)
 {
 	enum png_step step;
@@ -26,12 +26,12 @@ static int check_chunks(const struct png_file *file, struct png_window *window, 
 		rc = png_chunk_verify(window, &chunk, &good, err);
 		if (rc)
 			return rc;
+		if (png_chunk_is(&chunk, "IEND"))
+			return good;
 		if (!good && png_chunk_critical(&chunk))
 			return err_set(err, -EIO, "the %s chunk at byte %" PRIu64 " has a bad CRC", chunk.type, chunk.offset);
 		if (png_chunk_is(&chunk, "IHDR") && chunk.offset > PNG_SIGNATURE_BYTES)
 			return err_set(err, -EIO, "a second IHDR chunk at byte %" PRIu64, chunk.offset);
-		if (png_chunk_is(&chunk, "IEND"))
-			return 1;
 	}
 }
 

@@ -5,6 +5,7 @@
  *	png_chunk.c   the chunk structure of the file
  *	png_meta.c    ancillary chunks -> header
  *	png_text.c    text chunks and what is compressed in ancillary chunks
+ *	png_profile.c texts that are profiles
  *	png_idat.c    the image data as one stream of bytes
  *	png_inflate.c the same inflated, where all is well
  *	png_ahead.c   by a helper, ahead of who reads it
@@ -131,7 +132,9 @@ struct png_meta {
 	uint32_t seen;                /* bit i: chunk i of png_meta.c's table was taken */
 	uint64_t budget_bytes;        /* what may still be read and inflated */
 	unsigned nunknown, ntexts;
-	bool have_xmp;
+	bool have_xmp, have_exif;
+	uint8_t *raw_exif; /* of a text, see png_profile.c; counts where there is no eXIf */
+	size_t raw_exif_bytes;
 	bool have_cicp, have_icc, have_srgb, have_chromaticities;
 	uint8_t cicp[4];
 	uint32_t gamma; /* gAMA as stored, 0: none */
@@ -144,8 +147,14 @@ void png_meta_init(struct png_meta *meta, struct png_file *file, struct codec_pa
  * large is ignored with a warning. 0, or an error of the read or memory that fails the open. */
 int png_meta_chunk(struct png_meta *meta, const struct png_window *window, const struct png_chunk *chunk, struct err *err);
 
-/* After the last chunk: the colour from the chunk of the highest precedence. */
+/* After the last chunk: the colour from the chunk of the highest precedence, EXIF from a text where there is no eXIf. */
 void png_meta_finish(struct png_meta *meta);
+void png_meta_free(struct png_meta *meta);
+
+/* ---- png_profile.c ---- */
+
+/* Takes a text that holds a profile in hexadecimal digits: EXIF, or XMP. False where it is none: then it is a text as others. */
+bool png_profile(struct png_meta *meta, const char *keyword, const char *text);
 
 /* ---- png_text.c: each takes a chunk's data; false: it breaks its syntax ---- */
 

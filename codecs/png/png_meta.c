@@ -229,6 +229,7 @@ static bool take_time(struct png_meta *meta, const uint8_t *data, size_t len_byt
 static bool take_exif(struct png_meta *meta, const uint8_t *data, size_t len_bytes)
 {
 	struct exif exif;
+	meta->have_exif = true;
 	header_add_blob(meta->builder, "exif.bin", data, len_bytes);
 	exif_parse(data, len_bytes, meta->builder, &exif); /* its warnings say what is wrong with it */
 	meta->file->image.header.orientation = exif.orientation;
@@ -357,8 +358,18 @@ static double gamma_of(uint32_t stored)
 	return exact;
 }
 
+void png_meta_free(struct png_meta *meta)
+{
+	free(meta->raw_exif);
+	meta->raw_exif = NULL;
+}
+
 void png_meta_finish(struct png_meta *meta)
 {
+	if (meta->raw_exif && meta->have_exif)
+		header_warn(meta->builder, "EXIF in a text beside the eXIf chunk: ignored");
+	else if (meta->raw_exif)
+		take_exif(meta, meta->raw_exif, meta->raw_exif_bytes);
 	struct codec_color *color = &meta->part->color;
 	const double *chromaticities = meta->have_chromaticities ? meta->chromaticities : NULL;
 	const uint8_t *cicp = meta->cicp;

@@ -46,7 +46,8 @@ static void add_latin1(struct png_meta *meta, const uint8_t *keyword, size_t key
 	}
 	latin1_to_utf8(name, keyword, key_bytes);
 	latin1_to_utf8(utf8, text, len_bytes);
-	add_text(meta, name, utf8);
+	if (!png_profile(meta, name, utf8))
+		add_text(meta, name, utf8);
 	free(utf8);
 }
 
@@ -132,7 +133,7 @@ static void add_utf8(struct png_meta *meta, const char *keyword, const char *tex
 	if (strcmp(keyword, "XML:com.adobe.xmp") == 0 && !meta->have_xmp) {
 		meta->have_xmp = true;
 		header_add_blob(meta->builder, "xmp.xml", text, len_bytes);
-	} else {
+	} else if (!png_profile(meta, keyword, text)) {
 		add_text(meta, keyword, text);
 	}
 }

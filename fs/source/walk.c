@@ -36,8 +36,17 @@ static bool is_archive_name(const char *name)
 	return false;
 }
 
+/* What macOS keeps of a file where the file system, or the archive, has no place for it (RFC 1740, AppleDouble): its extension is
+ * the file's, its content never. */
+static bool is_apple_double(const char *name)
+{
+	return name[0] == '.' && name[1] == '_';
+}
+
 static enum node_kind kind_of_file(const char *name)
 {
+	if (is_apple_double(name))
+		return NODE_FILE;
 	return codec_for_name(name) ? NODE_IMAGE : is_archive_name(name) ? NODE_ARCHIVE : NODE_FILE;
 }
 

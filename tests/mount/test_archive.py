@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import stat
+import subprocess
 import time
 import zlib
 
@@ -15,6 +16,7 @@ import make_exr_cases
 import make_jpeg
 import make_png
 import make_zip
+import pixmount
 from case import pattern
 from make_zip import DEFLATE, STORED, Entry, zip_of
 from pixmount import errno_of, read_all
@@ -224,3 +226,26 @@ def test_a_directory_is_listed_with_its_attributes_in_one_piece(source, mounted)
     assert after["opens"] == before["opens"] and after["bytes_read"] == before["bytes_read"]
     if tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 16):
         assert after["nodes"] - before["nodes"] >= 1200
+
+
+APPLE_DOUBLE = bytes.fromhex("00051607 00020000") + b"Mac OS X        " + bytes.fromhex("0002 00000009 00000032 00000046 00000002 00000078 00000000") + bytes(70)
+
+
+def test_companions_by_macos_are_plain_files(source, mounted):
+    """AppleDouble (RFC 1740) has the name of the file that it belongs to behind "._"."""
+    stored = pattern(4, 5, 3, 8)
+    picture, inner = make_png.png(stored, make_png.RGB, 8), zip_of(Entry(b"t.txt", b"text"))
+    files = {"cat/a.png": picture, "cat/._a.png": APPLE_DOUBLE, "cat/._more.exr": APPLE_DOUBLE, "more.zip": inner, "._more.zip": APPLE_DOUBLE}
+    fixtures.write_files(source / "disk", files)
+    beside = [("__MACOSX/" if "._" in name else "") + name for name in files]
+    (source / "mac.zip").write_bytes(zip_of(*(Entry(name.encode(), data) for name, data in zip(beside, files.values()))))
+    mount = mounted(source)
+    for top, names in (("disk", list(files)), ("mac.zip", beside)):
+        for name in names:
+            assert os.path.isdir(mount.at(top, name)) == ("._" not in name), (top, name)
+            if "._" in name:
+                assert read_all(mount.at(top, name)) == APPLE_DOUBLE
+        array = np.load(mount.at(top, ".pixfs/stack/recursive,rgb,u8.npy"), mmap_mode="r")
+        assert np.array_equal(array, stored[None])
+    checked = subprocess.run([pixmount.BIN, "check", str(source)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0 and checked.stdout == "", checked.stdout

@@ -108,13 +108,38 @@ static void ancillary_crc_is_ignored_critical_is_damage(void)
 	expect(0, -EIO, -EIO, "the IDAT chunk at byte 33 has a bad CRC");
 	start_small();
 	put_idat();
-	put_chunk_crc("IEND", NULL, 0, 1);
-	expect(0, -EIO, 0, "the IEND chunk");
+	put_chunk_crc("PLTE", "abc", 3, 1); /* behind the rows: critical, and so damage all the same */
+	put_iend();
+	expect(0, -EIO, 0, "the PLTE chunk");
 	start_small();
 	put_chunk_crc("PLTE", "abc", 3, 1); /* a suggested one: the samples don't need it */
 	put_idat();
 	put_iend();
 	expect(0, -EIO, 0, "the PLTE chunk at byte 33 has a bad CRC");
+}
+
+/* It closes the file and says nothing of the image: no damage where all rows are there, and told. */
+static void spoilt_ends_are_told(void)
+{
+	start_small();
+	put_idat();
+	put_chunk_crc("IEND", NULL, 0, 1);
+	struct result r = decode_built();
+	CHECK(r.check_code == 0 && r.decode_code == 0 && has_all_samples(&r) && r.header->nwarnings == 1);
+	CHECK(warns(&r, "the IEND chunk at byte") && warns(&r, "has a bad CRC: ignored"));
+	result_free(&r);
+	start_small();
+	put_idat();
+	put_chunk("IEND", "more", 4);
+	r = decode_built();
+	CHECK(r.check_code == 0 && r.decode_code == 0 && has_all_samples(&r) && warns(&r, "has data: ignored"));
+	result_free(&r);
+	start_small();
+	struct raw raw = raw_image();
+	put_raw_idat(raw.data, raw.len - 1);
+	put_chunk_crc("IEND", NULL, 0, 1);
+	expect(0, -EIO, -EIO, "Not enough image data");
+	free(raw.data);
 }
 
 static void every_flipped_bit_is_found(void)
@@ -398,6 +423,7 @@ int main(void)
 		{"headers that can't be", wrong_headers},
 		{"giants are refused before they cost", giants},
 		{"a bad CRC: ancillary ignored, critical damage", ancillary_crc_is_ignored_critical_is_damage},
+		{"a spoilt IEND is told and no damage", spoilt_ends_are_told},
 		{"every flipped bit is found", every_flipped_bit_is_found},
 		{"every cut is found", every_cut_is_found},
 		{"too little image data is damage", too_little_image_data},

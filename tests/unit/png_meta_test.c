@@ -286,6 +286,105 @@ static void exif_anywhere(void)
 	}
 }
 
+/* As ImageMagick writes it: a newline, the name, a newline, the length, and lines of 36 bytes in hexadecimal digits. */
+static size_t profile_text(char *text, const char *keyword, const char *name, const void *data, size_t len, size_t told)
+{
+	size_t n = (size_t)sprintf(text, "%s%c\n%s\n%8zu\n", keyword, 0, name, told);
+	for (size_t i = 0; i < len; i++)
+		n += (size_t)sprintf(text + n, "%02x%s", ((const uint8_t *)data)[i], i % 36 == 35 || i + 1 == len ? "\n" : "");
+	return n;
+}
+
+#define ORIENTATION(n) "MM\0\x2a\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0" n "\0\0\0\0\0\0"
+
+static void exif_in_texts(void)
+{
+	static const char exif[] = "Exif\0\0" ORIENTATION("\6");
+	char text[400];
+	for (int form = 0; form < 4; form++) { /* tEXt, zTXt, both with and without what a JPEG has in front */
+		size_t front = form & 1 ? 6 : 0, len = sizeof exif - 1 - front;
+		const char *keyword = form & 1 ? "Raw profile type APP1" : "Raw profile type exif";
+		size_t n = profile_text(text, keyword, form & 1 ? "generic profile" : "exif", exif + front, len, len);
+		start_small();
+		if (form & 2) {
+			struct raw z = packed(text + strlen(keyword) + 1, n - strlen(keyword) - 1);
+			text[strlen(keyword) + 1] = 0;
+			memcpy(text + strlen(keyword) + 2, z.data, z.len);
+			put_chunk("zTXt", text, strlen(keyword) + 2 + z.len);
+			free(z.data);
+		} else {
+			put_chunk("tEXt", text, n);
+		}
+		finish_file();
+		struct result r = open_built();
+		const struct codec_blob *blob = find_blob(&r, "exif.bin");
+		CHECK(r.open_code == 0 && r.header->orientation == 6 && r.header->nwarnings == 0);
+		CHECK(is_ints(find_attribute(&r, "exif", "Orientation"), (int64_t[]){6}, 1));
+		CHECK(blob && blob->len_bytes == len && memcmp(blob->data, exif + front, len) == 0);
+		CHECK(!find_attribute(&r, "png", keyword));
+		result_free(&r);
+	}
+}
+
+static void exif_chunk_beats_a_text(void)
+{
+	char text[400];
+	size_t n = profile_text(text, "Raw profile type exif", "exif", ORIENTATION("\6"), 26, 26);
+	for (int late = 0; late < 2; late++) {
+		start_small();
+		if (late)
+			put_chunk("tEXt", text, n);
+		put_chunk("eXIf", ORIENTATION("\3"), 26);
+		if (!late)
+			put_chunk("tEXt", text, n);
+		finish_file();
+		struct result r = open_built();
+		CHECK(r.header->orientation == 3 && r.header->nwarnings == 1 && warns(&r, "beside the eXIf chunk: ignored"));
+		CHECK(is_ints(find_attribute(&r, "exif", "Orientation"), (int64_t[]){3}, 1));
+		result_free(&r);
+	}
+}
+
+/* Cut short, with other characters, of no length, nothing known: a text as any. */
+static void other_profiles_stay_texts(void)
+{
+	static const struct {
+		const char *keyword, *text;
+		int warned;
+	} cases[] = {{"Raw profile type exif", "\nexif\n 26\n4d4d002a", 1},
+		     {"Raw profile type exif", "\nexif\n 4\n4d4dxx2a00", 1},
+		     {"Raw profile type exif", "\nexif\n -4\n4d4d002a", 1},
+		     {"Raw profile type exif", "\nexif\n99999999999999999999999\n4d", 1},
+		     {"Raw profile type exif", "", 1},
+		     {"Raw profile type APP1", "\nexif\n 4\n01020304", 0},
+		     {"Raw profile type iptc", "\niptc\n 4\n01020304", 0}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char text[200];
+		size_t n = (size_t)sprintf(text, "%s%c%s", cases[i].keyword, 0, cases[i].text);
+		start_small();
+		put_chunk("tEXt", text, n);
+		finish_file();
+		struct result r = open_built();
+		CHECK(r.open_code == 0 && is_text(find_attribute(&r, "png", cases[i].keyword), cases[i].text));
+		CHECK(r.header->orientation == 0 && warns(&r, "is no profile") == cases[i].warned && !find_blob(&r, "exif.bin"));
+		result_free(&r);
+	}
+}
+
+static void xmp_in_a_text(void)
+{
+	static const char app1[] = "http://ns.adobe.com/xap/1.0/\0<x/>";
+	char text[400];
+	size_t n = profile_text(text, "Raw profile type APP1", "APP1", app1, sizeof app1 - 1, sizeof app1 - 1);
+	start_small();
+	put_chunk("tEXt", text, n);
+	finish_file();
+	struct result r = open_built();
+	const struct codec_blob *xmp = find_blob(&r, "xmp.xml");
+	CHECK(xmp && xmp->len_bytes == 4 && memcmp(xmp->data, "<x/>", 4) == 0);
+	result_free(&r);
+}
+
 static void profiles_and_xmp_are_files(void)
 {
 	start_small();
@@ -335,6 +434,10 @@ int main(void)
 		{"decompression bombs are dropped", bombs_are_dropped},
 		{"metadata over the limit is dropped", small_metadata_limit},
 		{"EXIF before and after the image data", exif_anywhere},
+		{"EXIF in a text as in a chunk", exif_in_texts},
+		{"EXIF in a chunk beats one in a text", exif_chunk_beats_a_text},
+		{"what is no profile stays a text", other_profiles_stay_texts},
+		{"XMP in a text", xmp_in_a_text},
 		{"ICC profile and XMP are blobs", profiles_and_xmp_are_files},
 		{"floods of chunks are bounded", floods_are_bounded},
 	};

@@ -212,7 +212,9 @@ static int add_record(struct zip_build *build, const struct zip_record *record, 
 		build->names.changes |= ZIP_NAME_ABSOLUTE;
 	if (is_directory(record, mode, text, len_bytes))
 		return add_directory(build, record, mode, text, len_bytes, err);
-	if (S_ISCHR(mode) || S_ISBLK(mode) || S_ISFIFO(mode) || S_ISSOCK(mode)) {
+	/* what has data is a file, whatever writers make of the mode: `zip -` says fifo where it read from one */
+	bool is_special = S_ISCHR(mode) || S_ISBLK(mode) || S_ISFIFO(mode) || S_ISSOCK(mode);
+	if (is_special && record->size_bytes == 0) {
 		report_record(build, 0, text, len_bytes, "a device, fifo or socket: left out");
 		return 0;
 	}
