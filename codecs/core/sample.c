@@ -192,26 +192,26 @@ void sample_table_to_f32(void *dst, const uint8_t *src, ptrdiff_t step_bytes, co
 
 /* ---- from float32 ---- */
 
-/* v * scale clamped to [0, scale]; the comparison is false for NaN, which becomes 0. Adding and taking away 1.5 * 2^23
+/* v * scale clamped to [0, most]; the comparison is false for NaN, which becomes 0. Adding and taking away 1.5 * 2^23
  * rounds to the nearest integer, ties to even, as numpy's rint. */
-static inline uint32_t quantise(float v, float scale)
+static inline uint32_t quantise(float v, float scale, float most)
 {
 	float t = v * scale;
 	t = t > 0.0f ? t : 0.0f;
-	t = t < scale ? t : scale;
+	t = t < most ? t : most;
 	return bits_of(t + 0x1.8p23f) & 0x3fffff;
 }
 
-SIMD_KERNEL static void f32_to_u8(struct any_u8 *restrict dst, const float *restrict src, size_t n)
+SIMD_KERNEL static void f32_to_u8(struct any_u8 *restrict dst, const float *restrict src, float scale, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		dst[i].v = (uint8_t)quantise(src[i], 255.0f);
+		dst[i].v = (uint8_t)quantise(src[i], scale, 255.0f);
 }
 
-SIMD_KERNEL static void f32_to_u16(struct any_u16 *restrict dst, const float *restrict src, size_t n)
+SIMD_KERNEL static void f32_to_u16(struct any_u16 *restrict dst, const float *restrict src, float scale, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		dst[i].v = (uint16_t)quantise(src[i], 65535.0f);
+		dst[i].v = (uint16_t)quantise(src[i], scale, 65535.0f);
 }
 
 /* binary32 -> binary16, round to nearest even, NaN as numpy's npy_floatbits_to_halfbits: payload cut, never to zero. */
@@ -233,14 +233,14 @@ SIMD_KERNEL static void f32_to_f16(struct any_u16 *restrict dst, const uint32_t 
 		dst[i].v = f32_bits_to_half_bits(src[i]);
 }
 
-void sample_from_f32(void *dst, const float *src, enum sample_type type, size_t n)
+static void from_f32(void *dst, const float *src, enum sample_type type, bool scaled, size_t n)
 {
 	switch (type) {
 	case SAMPLE_U8:
-		f32_to_u8(dst, src, n);
+		f32_to_u8(dst, src, scaled ? 255.0f : 1.0f, n);
 		break;
 	case SAMPLE_U16:
-		f32_to_u16(dst, src, n);
+		f32_to_u16(dst, src, scaled ? 65535.0f : 1.0f, n);
 		break;
 	case SAMPLE_F16:
 		f32_to_f16(dst, (const uint32_t *)(const void *)src, n);
@@ -250,6 +250,16 @@ void sample_from_f32(void *dst, const float *src, enum sample_type type, size_t 
 		memcpy(dst, src, n * sizeof(float));
 		break;
 	}
+}
+
+void sample_from_f32(void *dst, const float *src, enum sample_type type, size_t n)
+{
+	from_f32(dst, src, type, true, n);
+}
+
+void sample_round_f32(void *dst, const float *src, enum sample_type type, size_t n)
+{
+	from_f32(dst, src, type, false, n);
 }
 
 /* ---- moving ---- */

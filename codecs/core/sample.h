@@ -28,6 +28,8 @@ void sample_to_f32(void *dst, const void *src, enum sample_type type, uint32_t d
  *   F32      copied
  * U32 is not a destination. */
 void sample_from_f32(void *dst, const float *src, enum sample_type type, size_t n);
+/* The same of values that are integers already: U8 and U16 take clamp(v), not a multiple of it. */
+void sample_round_f32(void *dst, const float *src, enum sample_type type, size_t n);
 
 /* Big-endian samples of 16 bits to native ones, in place: PNG's. libpng swaps them one by one, which takes five times as long. */
 void sample_u16_from_be(uint16_t *samples, size_t n);

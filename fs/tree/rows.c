@@ -68,6 +68,16 @@ static bool has_attributes(const struct folder *folder)
 	return is_good_image(folder) && folder->target.is_file && folder->target.picture.header->nblobs > 0;
 }
 
+static bool has_palette(const struct folder *folder)
+{
+	return is_good_image(folder) && folder->target.is_file && folder->target.picture.part->npalette > 0;
+}
+
+static bool may_have_attributes(const struct folder *folder)
+{
+	return has_attributes(folder) || has_palette(folder);
+}
+
 static bool is_root(const struct folder *folder)
 {
 	return walk_is_top(folder->node);
@@ -141,7 +151,8 @@ const struct row row_table[] = {
 	{ROW_CHANNELS, ROW_SELF, ROW_FOLDER, "channels", lists_channels, is_good_image, NULL},
 	{ROW_LAYERS, ROW_SELF, ROW_FOLDER, "layers", has_layers, has_layers, NULL},
 	{ROW_MIPS, ROW_SELF, ROW_FOLDER, "mips", has_mips, has_mips, NULL},
-	{ROW_ATTRIBUTES, ROW_SELF, ROW_FOLDER, "attributes", has_attributes, has_attributes, NULL},
+	{ROW_ATTRIBUTES, ROW_SELF, ROW_FOLDER, "attributes", has_attributes, may_have_attributes, NULL},
+	{ROW_PALETTE, ROW_ATTRIBUTES, ROW_TEXT, "palette.npy", never, has_palette, text_palette},
 	{ROW_VIEWS, ROW_SELF, ROW_FOLDER, "views", is_good_image, is_good_image, NULL},
 	{ROW_VIEWS_README, ROW_VIEWS, ROW_TEXT, "README.txt", is_good_image, is_good_image, text_views_readme},
 	{ROW_ZARR_JSON, ROW_SELF, ROW_ARRAY, "zarr.json", is_zarr, is_zarr, NULL},

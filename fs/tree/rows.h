@@ -16,6 +16,7 @@ enum {
 	ROW_SOURCE,
 	ROW_ERROR,
 	ROW_VIEWS_README,
+	ROW_PALETTE,
 	ROW_ZARR_JSON,
 	ROW_STATUS,
 	ROW_STACK_README,
@@ -84,5 +85,7 @@ int text_stack_readme(const struct folder *folder, char **ret_text, size_t *ret_
 int text_meta(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);
 int text_error(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);
 int text_views_readme(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);
+/* attributes/palette.npy: uint8 (n, 4), R G B A as the file stores them, 255 where it has no alpha. */
+int text_palette(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);
 
 #endif

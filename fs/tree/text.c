@@ -1,4 +1,4 @@
-/* text.c - the made texts of an image's directory: meta.json, error.txt, views/README.txt. */
+/* text.c - the made texts of an image's directory: meta.json, error.txt, views/README.txt, and its palette. */
 #include "rows.h"
 
 #include <errno.h>
@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/view/npy.h"
 #include "meta.h"
 #include "fs/source/walk.h"
 
@@ -110,24 +111,39 @@ int text_views_readme(const struct folder *folder, char **ret_text, size_t *ret_
 		"Views: arrays made from this image when they are read, %u x %u pixels.\n"
 		"\n"
 		"  <op>[,<op>...].<ext>    operations work left to right; any such name here resolves, listed or not\n"
-		"\n"
-		"channels  r g b a rgb rgba bgr bgra gray ch=R+G+Z\n"
-		"colour    linear srgb assume=srgb_rec709_scene\n"
-		"          linear light by the file's own curve, an ICC profile's too; primaries stay\n"
-		"alpha     premul straight opaque over=1:1:1\n"
-		"layout    chw squeeze upright bottomup mirror rot=90 blender\n"
-		"region    crop=x:y:w:h display square\n"
-		"resize    size=WxH fit=WxH long=N short=N filter=nearest|box|linear|cubic|lanczos3\n"
-		"type      f32 f16 u8 u16 norm=imagenet; native: the file's own sample type, a palette's indices\n"
+		"\n",
+		level->width, level->height);
+	view_help(out);
+	fprintf(out,
 		"as        .f32 .f16 .u8 .u16 (raw, little-endian) .npy (numpy) .tif .png (a picture to look at)\n"
 		"          .json (the view's shape and dtype) .zarr (a directory: a Zarr v3 array, a chunk for each decode unit)\n"
+		"\n"
+		"native: the file's own sample type, of a palette the indices; values: the integers as float32. linear: light by "
+		"the\n"
+		"file's own curve, an ICC profile's too; primaries stay. Straight alpha weighs the colour in sizes; packed: it is "
+		"no alpha.\n"
 		"\n"
 		"np.fromfile('views/gray.f32', '<f4')      np.load('views/native.npy', mmap_mode='r')\n"
 		"np.load('views/crop=0:0:%u:%u,chw.npy')   np.load('views/rgb,short=256,u8.npy')\n"
 		"\n"
 		"Listed for this image:\n",
-		level->width, level->height, level->width < 64 ? level->width : 64, level->height < 64 ? level->height : 64);
+		level->width < 64 ? level->width : 64, level->height < 64 ? level->height : 64);
 	for (size_t i = 0; names[i]; i++)
 		fprintf(out, "  %s\n", names[i]);
 	return fclose(out) == 0 ? 0 : -ENOMEM;
+}
+
+int text_palette(const struct folder *folder, char **ret_text, size_t *ret_len_bytes)
+{
+	const struct codec_part *part = folder->target.picture.part;
+	const uint64_t shape[2] = {part->npalette, sizeof *part->palette};
+	size_t len_bytes = part->npalette * sizeof *part->palette;
+	char *text = malloc(NPY_HEADER_BYTES + len_bytes);
+	if (!text)
+		return -ENOMEM;
+	npy_header(SAMPLE_U8, 2, shape, (unsigned char *)text);
+	memcpy(text + NPY_HEADER_BYTES, part->palette, len_bytes);
+	*ret_text = text;
+	*ret_len_bytes = NPY_HEADER_BYTES + len_bytes;
+	return 0;
 }

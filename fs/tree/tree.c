@@ -50,14 +50,12 @@ static unsigned find_blob(const struct folder *folder, const char *name)
 static unsigned find_row(const struct folder *folder, unsigned parent, const char *name)
 {
 	char buffer[300];
-	if (parent == ROW_ATTRIBUTES)
-		return find_blob(folder, name);
 	for (size_t i = 0; i < row_count; i++) {
 		const struct row *row = &row_table[i];
 		if (row->parent == parent && row->resolves(folder) && strcmp(row_name(row, row->row, folder, buffer), name) == 0)
 			return row->row;
 	}
-	return 0;
+	return parent == ROW_ATTRIBUTES && !folder->broken ? find_blob(folder, name) : 0;
 }
 
 static bool row_is_known(unsigned parent, const char *name)

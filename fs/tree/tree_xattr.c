@@ -79,7 +79,7 @@ static bool describe(struct place place, struct values *values)
 {
 	memset(values, 0, sizeof *values);
 	bool described = !place.row || node_is_view(place.node) || place.row == ROW_PIXELS_F32 || place.row == ROW_PIXELS_NPY ||
-			 place.row == ROW_SOURCE || place.row == ROW_META || place.row == ROW_ERROR;
+			 place.row == ROW_SOURCE || place.row == ROW_META || place.row == ROW_ERROR || place.row == ROW_PALETTE;
 	if (!described || place.node->kind == NODE_DIR || place.node->kind == NODE_FILE || place.node->kind == NODE_LINK)
 		return false;
 	struct folder folder;
@@ -95,11 +95,16 @@ static bool describe(struct place place, struct values *values)
 		snprintf(values->error, sizeof values->error, "%s", folder.err.text);
 	else if (folder.is_image)
 		describe_image(place, &folder, values);
+	uint32_t npalette = folder.is_image && !folder.broken ? folder.target.picture.part->npalette : 0;
 	folder_close(&folder);
 	if (place.row == ROW_META || place.row == ROW_ERROR) {
 		snprintf(values->mime_type, sizeof values->mime_type, "%s",
 			 place.row == ROW_META ? "application/json" : "text/plain");
 		values->shape[0] = values->dtype[0] = 0;
+	} else if (place.row == ROW_PALETTE && npalette) {
+		const uint64_t shape[2] = {npalette, 4};
+		describe_array(shape, 2, SAMPLE_U8, values);
+		snprintf(values->mime_type, sizeof values->mime_type, "%s", container_mime[VIEW_NPY]);
 	} else if (place.row == ROW_SOURCE) {
 		values->shape[0] = values->dtype[0] = 0;
 	}

@@ -13,10 +13,10 @@ static const struct filter {
 	[FILTER_CUBIC] = {"cubic", 2.0},     [FILTER_LANCZOS3] = {"lanczos3", 3.0},
 };
 
-int resize_filter_find(const char *name)
+int resize_filter_find(const char *name, size_t len_bytes)
 {
 	for (size_t i = 0; i < sizeof filters / sizeof *filters; i++)
-		if (strcmp(filters[i].name, name) == 0)
+		if (strlen(filters[i].name) == len_bytes && memcmp(filters[i].name, name, len_bytes) == 0)
 			return (int)i;
 	return -1;
 }

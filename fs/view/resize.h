@@ -24,7 +24,7 @@ struct resize {
 };
 
 /* The filter of that name, -1: none. */
-int resize_filter_find(const char *name);
+int resize_filter_find(const char *name, size_t len_bytes);
 
 /* The most source samples that one output sample needs. */
 uint64_t resize_taps(const struct resize_axis *axis);

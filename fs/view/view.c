@@ -93,19 +93,21 @@ static int settle_resize(struct view_plan *plan)
 	return 0;
 }
 
-/* Whether the samples that are shown are stored as the view wants them: n bits by 2^n - 1 and back are the same n bits. */
+/* Whether the samples that are shown are stored as the view wants them: n bits by 2^n - 1 and back are the same n bits, and so are
+ * integers that nothing was done to. */
 static bool keeps_samples(const struct view *view)
 {
 	const struct base_stage *base = &view->stages[0].base;
-	uint32_t divisor = view->info.dtype == SAMPLE_U8 ? 255 : view->info.dtype == SAMPLE_U16 ? 65535 : 0;
-	for (uint32_t i = 0; divisor && i < view->nout; i++) {
+	bool integers = view->info.dtype == SAMPLE_U8 || view->info.dtype == SAMPLE_U16;
+	uint32_t divisor = view->unscaled ? 0 : view->info.dtype == SAMPLE_U8 ? 255 : 65535;
+	for (uint32_t i = 0; integers && i < view->nout; i++) {
 		const struct base_channel *channel = &base->channels[view->out[i]];
 		const struct codec_plane *plane = &base->part->planes[channel->plane];
-		if (channel->kind != BASE_PLANE || plane->type != view->info.dtype || plane->divisor != divisor ||
+		if (channel->kind != BASE_PLANE || plane->type != view->info.dtype || channel->divisor != divisor ||
 		    plane->xsampling != 1 || plane->ysampling != 1)
 			return false;
 	}
-	return divisor != 0;
+	return integers;
 }
 
 /* The plan is complete: fixes what follows from it. */

@@ -4,9 +4,10 @@
  * and has no state: the samples that it needs come through struct view_source, so it is tested without a mount.
  *
  * Spec grammar: README, "Views": "<op>[,<op>...].<ext>", one path component of at most 255 bytes. Operations work left
- * to right on float32 values (y, x, c), except `native` (the stored sample type, bits untouched), the layout and the sample
- * type, which say how the end result is written wherever they stand. After `native` or a sample type only operations
- * that move samples may follow (regions, turns, choice of channels, layout).
+ * to right on float32 values (y, x, c), but some hold for the whole spec wherever they stand: `native` (the stored sample type,
+ * bits untouched), `values` (the stored integers as float32, not divided), `filter=`, and the layout and the sample type, which
+ * say how the end result is written. With `native`, and after a sample type, there are only operations that move samples (regions,
+ * turns, choice of channels, layout, sizes with filter=nearest).
  *
  * Arithmetic is what numpy does on float32 arrays with constants rounded to float32, without fused multiply-add:
  *   integers   float32(v) / float32(2^n - 1), as sample.h; samples that are only moved keep every bit
@@ -23,7 +24,11 @@
  *              Data ("data" as interop ID) is left as it is
  *   CMYK       r g b gray rgb...: R = (1 - C)(1 - K), or C * K of the stored values where attributes.jpeg.adobe_inverted
  *   norm       (x - mean) / std of red, green and blue
+ *   range      (x - LO) / (HI - LO) of all channels but alpha
+ *   values     everything is data, alpha too: no curve, no alpha operation touches it; u8 and u16 hold the integers unscaled
+ *   packed     alpha is one more channel of data from there on, which a and rgba still choose
  *   u8 u16 f16 sample.h: round half to even, clamp, NaN is 0 in integers
+ * native and values show what the file stores: of a palette its indices, and no alpha that a tRNS key makes.
  * Choosing channels: r g b a ... by the letter after the last dot, in the root or else the only layer that has such names;
  * gray is repeated, a missing alpha is 1. ch= takes whole names, of any channel of the part, or the name after the last
  * dot; %XX stands for a byte, as for ',' '+' '/'.
@@ -31,7 +36,8 @@
  * display window, zeros where there is no data, and must come before other geometry. fit, long and short keep the ratio,
  * rounded to the nearest pixel, halves up, and enlarge too. A view has one size operation; filter= may stand anywhere.
  * Resizing is Pillow's, mode F, channel by channel (resize.h); the default filter is chosen for each axis: box where it
- * shrinks, linear where it grows. Alpha is resized like any channel: premul before and straight after avoids fringes.
+ * shrinks, linear where it grows. Straight alpha weighs its colours, inks too: size is premul,size,straight then, and colour that
+ * nothing is seen of is 0. Alpha of unknown kind and packed don't weigh, nor does nearest, which moves samples.
  * squeeze keeps one axis where all have length 1.
  * blender is RGBA, bottom row first, as one flat array (Blender's rna_image.c,
  * rna_Image_pixels_get: float buffers as they are, bytes divided by 255): byte images have the file's own values with
@@ -47,6 +53,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "picture.h"
@@ -117,6 +124,9 @@ struct view_chunks {
 	uint32_t cx0, cy0, cx1, cy1;
 };
 bool view_chunks(const struct view *view, struct view_chunks *ret_chunks);
+
+/* Writes all operations, a line for each kind, as they are typed. */
+void view_help(FILE *out);
 
 /* The plain views that views/ lists for this picture, as spec names with extension ("rgb.f32"), NULL-terminated; writes
  * at most max-1 entries and the NULL. Static strings. */

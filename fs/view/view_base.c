@@ -179,15 +179,15 @@ static void chunk_fetch_run(const struct chunk *chunk, const struct base_channel
 		else if (channel->kind == BASE_TABLE)
 			sample_table_to_f32(dst, src, 1, channel->table, n);
 		else
-			sample_to_f32(dst, src, (enum sample_type)plane->type, plane->divisor, n);
+			sample_to_f32(dst, src, (enum sample_type)plane->type, channel->divisor, n);
 	}
 }
 
 /* ---- which way ---- */
 
-static bool same_treatment(const struct base_stage *base, const struct base_channel *a, const struct base_channel *b)
+static bool same_treatment(const struct base_channel *a, const struct base_channel *b)
 {
-	return a->kind == b->kind && a->table == b->table && plane_of(base, a)->divisor == plane_of(base, b)->divisor;
+	return a->kind == b->kind && a->table == b->table && a->divisor == b->divisor;
 }
 
 /* All planes in their own order, interleaved in the chunk (or only one), and side by side in the sink. */
@@ -200,7 +200,7 @@ static bool is_run(const struct base_stage *base, const uint16_t *list, uint32_t
 		return false;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct base_channel *channel = &base->channels[list[i]];
-		if (channel->plane != i || !same_treatment(base, first, channel))
+		if (channel->plane != i || !same_treatment(first, channel))
 			return false;
 		if (plane_of(base, channel)->xsampling != 1 || plane_of(base, channel)->ysampling != 1)
 			return false;

@@ -75,11 +75,12 @@ static int channel_of_role(struct view_plan *plan, enum view_role role, struct v
 {
 	struct view_channel channel = {role_name(role), 0, (uint8_t)role};
 	int64_t found = plan_find_role(plan, role);
-	if (found < 0 && role != ROLE_A)
-		found = gray_channel(plan);
+	if (found < 0)
+		found = role == ROLE_A ? plan_find_role(plan, ROLE_PACKED) : gray_channel(plan);
 	if (found < 0 && role == ROLE_A) {
-		if (plan->native)
-			return err_set(plan->err, -EINVAL, "native: the file stores no alpha");
+		if (plan->native || plan->values)
+			return err_set(plan->err, -EINVAL, "the file stores no alpha, and %s shows what it stores",
+				       plan->native ? "native" : "values");
 		int rc = plan_constant_one(plan, &channel.source);
 		if (rc)
 			return rc;
@@ -87,6 +88,7 @@ static int channel_of_role(struct view_plan *plan, enum view_role role, struct v
 		return err_set(plan->err, -EINVAL, "the picture has no channel %s and isn't gray", role_name(role));
 	} else {
 		channel.source = plan->channels[found].source;
+		channel.role = plan->channels[found].role == ROLE_PACKED ? ROLE_PACKED : (uint8_t)role;
 	}
 	*ret_channel = channel;
 	return 0;
@@ -112,9 +114,9 @@ static int convert_inks(struct view_plan *plan)
 			   plan_find_role(plan, ROLE_K)};
 	if (inks[3] < 0 || inks[0] < 0 || inks[1] < 0 || inks[2] < 0)
 		return 0;
-	if (plan->native || plan->typed)
+	if (plan->native || plan->values || plan->typed)
 		return err_set(plan->err, -EINVAL, "CMYK has no red, green and blue %s",
-			       plan->native ? "in its native samples" : "after a sample type: choose rgb before it");
+			       plan->typed ? "after a sample type: choose rgb before it" : "in its stored samples");
 	enum pixel_op op = plan_inverts_inks(plan) ? PIXEL_MUL : PIXEL_MUL_NOT;
 	struct view_channel channels[4];
 	struct pixel_expr exprs[4];
@@ -227,23 +229,23 @@ int op_channels(struct view_plan *plan, const struct view_op *op, const char *ar
 	return plan_show(plan, chosen, n);
 }
 
-/* ---- native ---- */
+/* ---- native, values ---- */
 
-static int native_palette(struct view_plan *plan)
+static int show_index(struct view_plan *plan)
 {
 	static const struct view_channel index = {"index", 0, ROLE_DATA};
 	struct base_channel *channel = plan_alloc(plan, 1, sizeof *channel);
 	if (!channel)
 		return -ENOMEM;
 	channel->kind = BASE_PLANE;
-	plan->view->stages[0].base.channels = channel;
-	for (uint32_t i = 0; i < plan->view->nstages; i++)
-		plan->view->stages[i].nchannels = 1;
+	struct view_stage *base = &plan->view->stages[0];
+	base->base.channels = channel;
+	base->nchannels = 1;
 	return plan_show(plan, &index, 1);
 }
 
 /* Without the alpha that is made from the tRNS key: it is no sample of the file. */
-static int native_planes(struct view_plan *plan)
+static int show_planes(struct view_plan *plan)
 {
 	const struct base_stage *base = &plan->view->stages[0].base;
 	uint32_t kept = 0, kept_extra = 0, n = plan->nchannels + plan->nextra;
@@ -255,25 +257,46 @@ static int native_planes(struct view_plan *plan)
 	plan->nchannels = kept;
 	plan->nextra = kept_extra;
 	if (!kept)
-		return err_set(plan->err, -EINVAL, "native: none of these channels is stored in the file");
-	plan_settle_native(plan);
+		return err_set(plan->err, -EINVAL, "none of these channels is stored in the file");
+	if (plan_find_role(plan, ROLE_A) < 0)
+		plan->alpha = ALPHA_NONE;
 	return 0;
 }
 
-int op_native(struct view_plan *plan, const struct view_op *op, const char *argument)
+/* The stored samples alone: of a palette its indices. */
+static int show_stored(struct view_plan *plan)
 {
-	(void)op, (void)argument;
-	if (plan->native)
-		return 0;
-	if (plan->valued || plan->chosen || plan->typed)
-		return err_set(plan->err, -EINVAL, "native must come before operations on channels and values");
-	struct base_stage *base = &plan->view->stages[0].base;
-	plan->native = base->native = true;
+	const struct base_stage *base = &plan->view->stages[0].base;
 	bool palette = false;
 	for (uint32_t i = 0; i < plan->nchannels; i++)
 		palette |= base->channels[plan->channels[i].source].kind == BASE_TABLE;
-	int rc = palette ? native_palette(plan) : native_planes(plan);
-	return rc ? rc : plan->moved ? plan_check_grid(plan) : 0;
+	return palette ? show_index(plan) : show_planes(plan);
+}
+
+int plan_native(struct view_plan *plan)
+{
+	if (plan->values)
+		return err_set(plan->err, -EINVAL, "native keeps the stored sample type, values are float32: one of them");
+	plan->native = plan->view->stages[0].base.native = true;
+	int rc = show_stored(plan);
+	if (!rc)
+		plan_settle_native(plan);
+	return rc;
+}
+
+int plan_values(struct view_plan *plan)
+{
+	if (plan->native)
+		return err_set(plan->err, -EINVAL, "native keeps the stored sample type, values are float32: one of them");
+	int rc = show_stored(plan);
+	if (rc)
+		return rc;
+	plan->values = plan->view->unscaled = true;
+	plan->transfer = (struct transfer){TRANSFER_DATA, 0.0, "data"};
+	struct view_stage *base = &plan->view->stages[0];
+	for (uint32_t i = 0; i < base->nchannels; i++)
+		base->base.channels[i].divisor = 0;
+	return op_packed(plan, NULL, NULL);
 }
 
 int op_pixels(struct view_plan *plan, const struct view_op *op, const char *argument)

@@ -59,7 +59,7 @@ static int curve_table(struct view_plan *plan, const struct base_channel *channe
 	if (channel->kind == BASE_TABLE)
 		memcpy(table, channel->table, 256 * sizeof *table);
 	else
-		sample_to_f32(table, samples, SAMPLE_U8, plan->picture->part->planes[channel->plane].divisor, 256);
+		sample_to_f32(table, samples, SAMPLE_U8, channel->divisor, 256);
 	curve_apply(curve, table, table, 256);
 	*ret_table = table;
 	return 0;
@@ -75,7 +75,7 @@ struct shared_table {
 static int fold_channel(struct view_plan *plan, const struct curve *curve, struct base_channel *channel,
 			struct shared_table *shared)
 {
-	uint32_t divisor = plan->picture->part->planes[channel->plane].divisor;
+	uint32_t divisor = channel->divisor;
 	bool plain = channel->kind == BASE_PLANE;
 	if (plain && shared->table && shared->curve == curve && shared->divisor == divisor) {
 		channel->table = shared->table;
@@ -119,7 +119,6 @@ static int fold_curves(struct view_plan *plan, struct view_stage *base, const st
 	}
 	base->base.channels = channels;
 	base->nchannels = plan_top(plan)->nchannels = count;
-	plan->valued = true;
 	return 0;
 }
 

@@ -198,14 +198,39 @@ int op_square(struct view_plan *plan, const struct view_op *op, const char *argu
 int op_filter(struct view_plan *plan, const struct view_op *op, const char *argument)
 {
 	(void)op;
-	int filter = resize_filter_find(argument);
-	if (filter < 0)
+	if (resize_filter_find(argument, strlen(argument)) < 0)
 		return err_set(plan->err, -EINVAL, "filter=%s: want nearest, box, linear, cubic or lanczos3", argument);
-	if (plan->has_filter)
+	if (plan->filter_seen)
 		return err_set(plan->err, -EINVAL, "filter= stands twice");
-	plan->has_filter = true;
-	plan->filter = (uint8_t)filter;
+	plan->filter_seen = true; /* it was read before all operations */
 	return 0;
+}
+
+/* A RESIZE stage from what the last stage has. */
+static int push_resize(struct view_plan *plan, uint32_t width, uint32_t height)
+{
+	const struct view_stage *before = plan_top(plan);
+	struct resize_memory *memory = plan_alloc(plan, 1, sizeof *memory);
+	struct view_stage *stage = memory ? plan_push(plan, STAGE_RESIZE) : NULL;
+	if (!stage)
+		return memory ? -EINVAL : -ENOMEM;
+	plan->view->resizes = true;
+	stage->resize.memory = memory;
+	stage->resize.resize.x = (struct resize_axis){before->width, width, 0};
+	stage->resize.resize.y = (struct resize_axis){before->height, height, 0};
+	stage->width = width;
+	stage->height = height;
+	return 0;
+}
+
+/* Straight alpha weighs the colour: what can't be seen doesn't bleed into what can. */
+static int push_weighed_resize(struct view_plan *plan, uint32_t width, uint32_t height)
+{
+	bool weighs = plan->alpha == ALPHA_STRAIGHT && !plan_takes_nearest(plan);
+	int rc = weighs ? plan_weigh(plan, PIXEL_MUL) : 0;
+	if (!rc)
+		rc = push_resize(plan, width, height);
+	return rc || !weighs ? rc : plan_weigh(plan, PIXEL_UNPREMUL);
 }
 
 static int plan_resize(struct view_plan *plan, uint64_t width, uint64_t height)
@@ -215,24 +240,16 @@ static int plan_resize(struct view_plan *plan, uint64_t width, uint64_t height)
 	if (plan->resized)
 		return err_set(plan->err, -EINVAL, "a view has one size operation at most");
 	int rc = check_size(plan, width, height);
+	if (!rc)
+		rc = plan_check_grid(plan);
 	if (rc)
 		return rc;
-	plan->resized = plan->valued = plan->moved = true;
+	plan->resized = plan->moved = true;
 	plan_note(plan, "size=%" PRIu64 "x%" PRIu64, width, height);
 	const struct view_stage *before = plan_top(plan);
 	if (before->width == width && before->height == height)
 		return 0;
-	struct resize_memory *memory = plan_alloc(plan, 1, sizeof *memory);
-	struct view_stage *stage = memory ? plan_push(plan, STAGE_RESIZE) : NULL;
-	if (!stage)
-		return memory ? -EINVAL : -ENOMEM;
-	plan->view->resizes = true;
-	stage->resize.memory = memory;
-	stage->resize.resize.x = (struct resize_axis){before->width, (uint32_t)width, 0};
-	stage->resize.resize.y = (struct resize_axis){before->height, (uint32_t)height, 0};
-	stage->width = (uint32_t)width;
-	stage->height = (uint32_t)height;
-	return 0;
+	return push_weighed_resize(plan, (uint32_t)width, (uint32_t)height);
 }
 
 /* value * num / den to the nearest integer, halves up, at least 1. All below 2^41 x 2^31: num is a size of the picture. */

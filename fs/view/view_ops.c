@@ -19,16 +19,45 @@ static bool is_colour(uint8_t role)
 int op_opaque(struct view_plan *plan, const struct view_op *op, const char *argument)
 {
 	(void)argument;
-	if (plan_find_role(plan, ROLE_A) < 0)
+	if (plan_find_role(plan, ROLE_A) < 0 && plan_find_role(plan, ROLE_PACKED) < 0)
 		return 0;
 	struct view_channel *rest = plan_alloc(plan, plan->nchannels, sizeof *rest);
 	if (!rest)
 		return -ENOMEM;
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < plan->nchannels; i++)
-		if (plan->channels[i].role != ROLE_A)
+		if (plan->channels[i].role != ROLE_A && plan->channels[i].role != ROLE_PACKED)
 			rest[n++] = plan->channels[i];
 	return n ? plan_show(plan, rest, n) : err_set(plan->err, -EINVAL, "%s: only alpha is there", op->name);
+}
+
+int plan_weigh(struct view_plan *plan, enum pixel_op op)
+{
+	int64_t alpha = plan_find_role(plan, ROLE_A);
+	uint32_t n = plan->nchannels + plan->nextra;
+	struct pixel_expr *exprs = plan_alloc(plan, n, sizeof *exprs);
+	if (!exprs)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t role = plan->channels[i].role;
+		exprs[i] = expr_copy(plan->channels[i].source);
+		if (i >= plan->nchannels || role == ROLE_A || role == ROLE_DATA || role == ROLE_PACKED)
+			continue;
+		exprs[i].op = (uint8_t)op;
+		exprs[i].b = plan->channels[alpha].source;
+	}
+	return plan_pixels(plan, exprs);
+}
+
+/* packed: those whose fourth channel is no alpha say so. */
+int op_packed(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)op, (void)argument;
+	for (uint32_t i = 0; i < plan->nchannels; i++)
+		if (plan->channels[i].role == ROLE_A)
+			plan->channels[i].role = ROLE_PACKED;
+	plan->alpha = ALPHA_NONE;
+	return 0;
 }
 
 /* premul (detail ALPHA_PREMULTIPLIED) and straight (ALPHA_STRAIGHT): nothing to do where the colours are that already;
@@ -39,19 +68,8 @@ int op_alpha(struct view_plan *plan, const struct view_op *op, const char *argum
 	int64_t alpha = plan_find_role(plan, ROLE_A);
 	if (alpha < 0 || plan->alpha == op->detail)
 		return 0;
-	uint32_t n = plan->nchannels + plan->nextra;
-	struct pixel_expr *exprs = plan_alloc(plan, n, sizeof *exprs);
-	if (!exprs)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++) {
-		exprs[i] = expr_copy(plan->channels[i].source);
-		if (i >= plan->nchannels || !is_colour(plan->channels[i].role))
-			continue;
-		exprs[i].op = op->detail == ALPHA_PREMULTIPLIED ? PIXEL_MUL : PIXEL_UNPREMUL;
-		exprs[i].b = plan->channels[alpha].source;
-	}
 	plan->alpha = (uint8_t)op->detail;
-	return plan_pixels(plan, exprs);
+	return plan_weigh(plan, op->detail == ALPHA_PREMULTIPLIED ? PIXEL_MUL : PIXEL_UNPREMUL);
 }
 
 static int over_exprs(struct view_plan *plan, uint16_t alpha, const float background[3], struct pixel_expr *exprs)
@@ -122,6 +140,32 @@ int op_type(struct view_plan *plan, const struct view_op *op, const char *argume
 	plan->typed = true;
 	plan->type = (uint8_t)op->detail;
 	return 0;
+}
+
+/* range=LO:HI: (x - LO) / (HI - LO) of all channels but alpha; HI may be the lower one. */
+int op_range(struct view_plan *plan, const struct view_op *op, const char *argument)
+{
+	(void)op;
+	const char *at = argument;
+	float lo, hi;
+	if (!parse_decimal(&at, &lo) || !parse_char(&at, ':') || !parse_decimal(&at, &hi) || *at)
+		return err_set(plan->err, -EINVAL, "range=%s: want two numbers LO:HI", argument);
+	if (lo == hi)
+		return err_set(plan->err, -EINVAL, "range=%s: no range between equal numbers", argument);
+	uint32_t n = plan->nchannels + plan->nextra;
+	struct pixel_expr *exprs = plan_alloc(plan, n, sizeof *exprs);
+	if (!exprs)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		exprs[i] = expr_copy(plan->channels[i].source);
+		if (plan->channels[i].role == ROLE_A)
+			continue;
+		exprs[i].op = PIXEL_NORM;
+		exprs[i].k0 = lo;
+		exprs[i].k1 = hi - lo;
+	}
+	plan->view->unscaled = false;
+	return plan_pixels(plan, exprs);
 }
 
 /* norm=imagenet: the means and deviations of torchvision's models, for red, green and blue as values from 0 to 1. */

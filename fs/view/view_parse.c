@@ -7,54 +7,82 @@
 #include <string.h>
 
 static const struct view_op op_table[] = {
-	/* name, takes an argument, changes values, notes itself, function, detail */
-	{"pixels", false, false, true, op_pixels, 0},
-	{"native", false, false, false, op_native, 0},
-	{"linear", false, true, false, op_linear, 0},
-	{"srgb", false, true, false, op_srgb, 0},
-	{"assume", true, true, false, op_assume, 0},
-	{"premul", false, true, false, op_alpha, ALPHA_PREMULTIPLIED},
-	{"straight", false, true, false, op_alpha, ALPHA_STRAIGHT},
-	{"opaque", false, false, false, op_opaque, 0},
-	{"over", true, true, false, op_over, 0},
-	{"rgb", false, false, false, op_select, 0},
-	{"rgba", false, false, false, op_select, 0},
-	{"bgr", false, false, false, op_select, 0},
-	{"bgra", false, false, false, op_select, 0},
-	{"r", false, false, false, op_select, 0},
-	{"g", false, false, false, op_select, 0},
-	{"b", false, false, false, op_select, 0},
-	{"a", false, false, false, op_select, 0},
-	{"ch", true, false, false, op_channels, 0},
-	{"gray", false, false, false, op_gray, 0},
-	{"chw", false, false, true, op_layout, 0},
-	{"squeeze", false, false, true, op_layout, 0},
-	{"upright", false, false, false, op_upright, 0},
-	{"bottomup", false, false, false, op_flip, 0},
-	{"mirror", false, false, false, op_flip, 0},
-	{"rot", true, false, false, op_rot, 0},
-	{"blender", false, false, false, op_blender, 0},
-	{"crop", true, false, true, op_crop, 0},
-	{"display", false, false, false, op_display, 0},
-	{"square", false, false, false, op_square, 0},
-	{"size", true, true, true, op_size, 0},
-	{"fit", true, true, true, op_size, 0},
-	{"long", true, true, true, op_size, 0},
-	{"short", true, true, true, op_size, 0},
-	{"filter", true, false, true, op_filter, 0},
-	{"f32", false, false, true, op_type, SAMPLE_F32},
-	{"f16", false, false, true, op_type, SAMPLE_F16},
-	{"u8", false, false, true, op_type, SAMPLE_U8},
-	{"u16", false, false, true, op_type, SAMPLE_U16},
-	{"norm", true, true, false, op_norm, 0},
+	/* name, argument, group, effect, notes itself, function, detail */
+	{"pixels", NULL, OPS_VALUES, KEEPS_VALUES, true, op_pixels, 0},
+	{"native", NULL, OPS_VALUES, KEEPS_VALUES, false, op_pixels, 0}, /* done before all others */
+	{"values", NULL, OPS_VALUES, KEEPS_VALUES, false, op_pixels, 0},
+	{"range", "LO:HI", OPS_VALUES, CHANGES_VALUES, false, op_range, 0},
+	{"r", NULL, OPS_CHANNELS, KEEPS_VALUES, false, op_select, 0},
+	{"g", NULL, OPS_CHANNELS, KEEPS_VALUES, false, op_select, 0},
+	{"b", NULL, OPS_CHANNELS, KEEPS_VALUES, false, op_select, 0},
+	{"a", NULL, OPS_CHANNELS, KEEPS_VALUES, false, op_select, 0},
+	{"rgb", NULL, OPS_CHANNELS, KEEPS_VALUES, false, op_select, 0},
+	{"rgba", NULL, OPS_CHANNELS, KEEPS_VALUES, false, op_select, 0},
+	{"bgr", NULL, OPS_CHANNELS, KEEPS_VALUES, false, op_select, 0},
+	{"bgra", NULL, OPS_CHANNELS, KEEPS_VALUES, false, op_select, 0},
+	{"ch", "R+G+Z", OPS_CHANNELS, KEEPS_VALUES, false, op_channels, 0},
+	{"gray", NULL, OPS_CHANNELS, KEEPS_VALUES, false, op_gray, 0},
+	{"linear", NULL, OPS_COLOUR, CHANGES_VALUES, false, op_linear, 0},
+	{"srgb", NULL, OPS_COLOUR, CHANGES_VALUES, false, op_srgb, 0},
+	{"assume", "srgb_rec709_scene", OPS_COLOUR, CHANGES_VALUES, false, op_assume, 0},
+	{"premul", NULL, OPS_ALPHA, CHANGES_VALUES, false, op_alpha, ALPHA_PREMULTIPLIED},
+	{"straight", NULL, OPS_ALPHA, CHANGES_VALUES, false, op_alpha, ALPHA_STRAIGHT},
+	{"opaque", NULL, OPS_ALPHA, KEEPS_VALUES, false, op_opaque, 0},
+	{"packed", NULL, OPS_ALPHA, KEEPS_VALUES, false, op_packed, 0},
+	{"over", "1:1:1", OPS_ALPHA, CHANGES_VALUES, false, op_over, 0},
+	{"chw", NULL, OPS_LAYOUT, KEEPS_VALUES, true, op_layout, 0},
+	{"squeeze", NULL, OPS_LAYOUT, KEEPS_VALUES, true, op_layout, 0},
+	{"upright", NULL, OPS_LAYOUT, KEEPS_VALUES, false, op_upright, 0},
+	{"bottomup", NULL, OPS_LAYOUT, KEEPS_VALUES, false, op_flip, 0},
+	{"mirror", NULL, OPS_LAYOUT, KEEPS_VALUES, false, op_flip, 0},
+	{"rot", "90", OPS_LAYOUT, KEEPS_VALUES, false, op_rot, 0},
+	{"blender", NULL, OPS_LAYOUT, KEEPS_VALUES, false, op_blender, 0},
+	{"crop", "x:y:w:h", OPS_REGION, KEEPS_VALUES, true, op_crop, 0},
+	{"display", NULL, OPS_REGION, KEEPS_VALUES, false, op_display, 0},
+	{"square", NULL, OPS_REGION, KEEPS_VALUES, false, op_square, 0},
+	{"size", "WxH", OPS_RESIZE, CHANGES_UNLESS_NEAREST, true, op_size, 0},
+	{"fit", "WxH", OPS_RESIZE, CHANGES_UNLESS_NEAREST, true, op_size, 0},
+	{"long", "N", OPS_RESIZE, CHANGES_UNLESS_NEAREST, true, op_size, 0},
+	{"short", "N", OPS_RESIZE, CHANGES_UNLESS_NEAREST, true, op_size, 0},
+	{"filter", "nearest|box|linear|cubic|lanczos3", OPS_RESIZE, KEEPS_VALUES, true, op_filter, 0},
+	{"f32", NULL, OPS_TYPE, KEEPS_VALUES, true, op_type, SAMPLE_F32},
+	{"f16", NULL, OPS_TYPE, KEEPS_VALUES, true, op_type, SAMPLE_F16},
+	{"u8", NULL, OPS_TYPE, KEEPS_VALUES, true, op_type, SAMPLE_U8},
+	{"u16", NULL, OPS_TYPE, KEEPS_VALUES, true, op_type, SAMPLE_U16},
+	{"norm", "imagenet", OPS_TYPE, CHANGES_VALUES, false, op_norm, 0},
 };
+enum { OPS = sizeof op_table / sizeof *op_table };
+
+void view_help(FILE *out)
+{
+	static const char *const groups[OPS_GROUPS] = {
+		[OPS_CHANNELS] = "channels", [OPS_VALUES] = "values", [OPS_COLOUR] = "colour", [OPS_ALPHA] = "alpha",
+		[OPS_LAYOUT] = "layout",     [OPS_REGION] = "region", [OPS_RESIZE] = "resize", [OPS_TYPE] = "type"};
+	for (unsigned group = 0; group < OPS_GROUPS; group++) {
+		fprintf(out, "%-9s", groups[group]);
+		for (size_t i = 0; i < OPS; i++)
+			if (op_table[i].group == group)
+				fprintf(out, " %s%s%s", op_table[i].name, op_table[i].argument ? "=" : "",
+					op_table[i].argument ? op_table[i].argument : "");
+		fputc('\n', out);
+	}
+}
 
 const struct view_op *view_op_find(const char *name, size_t len_bytes)
 {
-	for (size_t i = 0; i < sizeof op_table / sizeof *op_table; i++)
+	for (size_t i = 0; i < OPS; i++)
 		if (strlen(op_table[i].name) == len_bytes && memcmp(op_table[i].name, name, len_bytes) == 0)
 			return &op_table[i];
 	return NULL;
+}
+
+static int check_effect(struct view_plan *plan, const struct view_op *op)
+{
+	bool may_be_nearest = op->effect == CHANGES_UNLESS_NEAREST;
+	if (op->effect == KEEPS_VALUES || !(plan->native || plan->typed) || (may_be_nearest && plan_takes_nearest(plan)))
+		return 0;
+	return err_set(plan->err, -EINVAL, "%s changes values%s: not %s", op->name,
+		       may_be_nearest ? ", but with filter=nearest" : "", plan->native ? "with native" : "after a sample type");
 }
 
 static int apply_one(struct view_plan *plan, const char *text)
@@ -66,14 +94,13 @@ static int apply_one(struct view_plan *plan, const char *text)
 	const struct view_op *op = view_op_find(text, len);
 	if (!op)
 		return err_set(plan->err, -ENOENT, "no operation is called %.*s", (int)len, text);
-	if (op->takes_argument && (!argument || !*argument))
+	if (op->argument && (!argument || !*argument))
 		return err_set(plan->err, -EINVAL, "%s wants a value: %s=...", op->name, op->name);
-	if (!op->takes_argument && argument)
+	if (!op->argument && argument)
 		return err_set(plan->err, -EINVAL, "%s takes no value", op->name);
-	if (op->changes_values && (plan->native || plan->typed))
-		return err_set(plan->err, -EINVAL, "%s changes values: not after %s", op->name,
-			       plan->native ? "native" : "a sample type");
-	int rc = op->apply(plan, op, argument ? argument : "");
+	int rc = check_effect(plan, op);
+	if (!rc)
+		rc = op->apply(plan, op, argument ? argument : "");
 	if (!rc && !op->notes)
 		plan_note(plan, "%s", text);
 	return rc;
@@ -95,8 +122,35 @@ void plan_note(struct view_plan *plan, const char *format, ...)
 	(void)len; /* longer specs than the 255 bytes that are parsed don't get here */
 }
 
+bool plan_takes_nearest(const struct view_plan *plan)
+{
+	return plan->has_filter && plan->filter == FILTER_NEAREST;
+}
+
+/* What holds for the whole spec wherever it stands: how sizes are made, and which samples all begins with. */
+static int apply_first(struct view_plan *plan, const char *spec)
+{
+	int rc = 0;
+	for (const char *text = spec; text && !rc; text = strchr(text, ',') ? strchr(text, ',') + 1 : NULL) {
+		size_t len = strcspn(text, ",");
+		int filter = strncmp(text, "filter=", 7) == 0 ? resize_filter_find(text + 7, len - 7) : -1;
+		if (filter >= 0) {
+			plan->has_filter = true;
+			plan->filter = (uint8_t)filter;
+		}
+		if (len == 6 && memcmp(text, "native", len) == 0)
+			rc = plan_native(plan);
+		else if (len == 6 && memcmp(text, "values", len) == 0)
+			rc = plan_values(plan);
+	}
+	return rc;
+}
+
 int plan_apply_spec(struct view_plan *plan, char *spec)
 {
+	int first = apply_first(plan, spec);
+	if (first)
+		return first;
 	for (char *text = spec, *next; text; text = next) {
 		next = strchr(text, ',');
 		if (next)

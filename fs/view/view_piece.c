@@ -47,10 +47,10 @@ static void piece_samples(const struct chunk *chunk, const struct base_channel *
 	} else if (chunk->base->native) {
 		sample_gather(dst, src, step, size, piece->n);
 	} else if (step == (ptrdiff_t)size) {
-		sample_to_f32(dst, src, (enum sample_type)plane->type, plane->divisor, piece->n);
+		sample_to_f32(dst, src, (enum sample_type)plane->type, channel->divisor, piece->n);
 	} else {
 		sample_gather(packed, src, step, size, piece->n);
-		sample_to_f32(dst, packed, (enum sample_type)plane->type, plane->divisor, piece->n);
+		sample_to_f32(dst, packed, (enum sample_type)plane->type, channel->divisor, piece->n);
 	}
 }
 

@@ -133,6 +133,7 @@ static int base_channel_set(struct view_plan *plan, uint32_t channel, struct bas
 {
 	const struct codec_channel *from = &plan->picture->part->channels[channel];
 	*base = (struct base_channel){.kind = BASE_PLANE, .plane = from->plane};
+	base->divisor = plan->picture->part->planes[from->plane].divisor;
 	if (from->origin == ORIGIN_KEY)
 		base->kind = BASE_KEY;
 	if (from->origin != ORIGIN_PALETTE)
@@ -243,7 +244,6 @@ int plan_show(struct view_plan *plan, const struct view_channel *channels, uint3
 	plan->channels = copy;
 	plan->nchannels = n;
 	plan->nextra = 0;
-	plan->chosen = true;
 	if (plan_find_role(plan, ROLE_A) < 0)
 		plan->alpha = ALPHA_NONE;
 	if (plan->native)
@@ -278,7 +278,6 @@ int plan_pixels(struct view_plan *plan, const struct pixel_expr *exprs)
 		plan->channels[i].source = (uint16_t)expr_place(own, &count, &exprs[i]);
 	stage->exprs = own;
 	stage->nchannels = count;
-	plan->valued = true;
 	return 0;
 }
 

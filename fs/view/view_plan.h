@@ -3,12 +3,12 @@
  * A view is a short chain of stages. Stage 0, the base, turns rectangles of decoded chunks into samples; each later stage
  * makes its samples from those of the stage before. Work is pulled: stage_fetch() asks the last stage for a rectangle and
  * a list of its channels, and it asks the one before for what it needs of it. Between stages samples are float32, planar
- * (channel, y, x); only a native view moves samples of the stored type, through BASE and MOVE stages alone.
+ * (channel, y, x); only a native view moves samples of the stored type, through BASE, MOVE and RESIZE stages alone.
  *
  *   BASE    stored samples of the chunks -> float32 (or untouched where native)
  *   PIXEL   each channel an expression of channels at the same place
  *   MOVE    an integer affine map of coordinates: crops, flips, turns, padding with zeros
- *   RESIZE  separable resampling
+ *   RESIZE  separable resampling; of stored samples only nearest, which moves them in slots of four bytes
  *   PROFILE samples that an ICC profile's tables turn into linear R, G, B; others copied
  *
  * Everything here is immutable once compiled, except struct view_reader, the scratch memory of one view_read().
@@ -50,7 +50,7 @@ struct view_sink {
 /* ---- stages ---- */
 
 enum base_kind {
-	BASE_PLANE, /* the sample of a plane, by its divisor */
+	BASE_PLANE, /* the sample of a plane, by the divisor */
 	BASE_TABLE, /* table[sample of an 8-bit plane] */
 	BASE_KEY,   /* 0 where all planes equal the key, else 1 */
 	BASE_CONST, /* value */
@@ -59,6 +59,7 @@ enum base_kind {
 struct base_channel {
 	uint8_t kind; /* enum base_kind */
 	uint16_t plane;
+	uint32_t divisor;   /* 0: none */
 	const float *table; /* 256 entries */
 	float value;
 };
@@ -80,7 +81,7 @@ enum pixel_op {
 	PIXEL_LUMA,        /* 0.2126 a + 0.7152 b + 0.0722 c */
 	PIXEL_OVER,        /* a * b + k0 * (1 - b): straight a over k0 */
 	PIXEL_OVER_PREMUL, /* a + k0 * (1 - b) */
-	PIXEL_NORM,        /* (a - k0) / k1 */
+	PIXEL_NORM,        /* (a - k0) / k1: norm, range */
 	PIXEL_CURVE,       /* curve(a) */
 };
 
@@ -148,6 +149,7 @@ struct view {
 	bool chw;               /* (c, y, x), else (y, x, c) */
 	bool swaps;             /* some stage exchanges x and y */
 	bool resizes;           /* some stage resamples */
+	bool unscaled;          /* values are integers as they are stored: u8 and u16 hold them as they are */
 	unsigned element_bytes; /* of info.dtype */
 	unsigned char *prefix;  /* info.header_bytes before the elements; VIEW_NPY: made when it is read */
 	struct png_out png;     /* VIEW_PNG */
@@ -203,12 +205,18 @@ ssize_t base_find(const struct view *view, uint64_t offset, size_t len_bytes, co
 /* A planar float32 tile of rect's size at `at`: what PIXEL and RESIZE write directly. */
 struct view_sink sink_of_tile(float *at, struct view_rect rect, uint32_t first_channel);
 bool sink_is_tile(const struct view_sink *sink, struct view_rect rect);
-/* Copies a tile to where sink says. */
-void sink_store(const float *tile, struct view_rect rect, uint32_t n, struct view_sink sink);
+/* Copies the first size_bytes of each element of a tile to where sink says. */
+void sink_store(const float *tile, struct view_rect rect, uint32_t n, struct view_sink sink, unsigned size_bytes);
+/* Of the samples that stages hand on: of a native view those of the stored type. */
+static inline unsigned view_stage_bytes(const struct view *view)
+{
+	return view->stages[0].base.native ? view->element_bytes : (unsigned)sizeof(float);
+}
 
 /* ---- compiling: view_parse.c, view_ops.c, view_transfer.c, view_geometry.c, view_plan.c ---- */
 
-enum view_role { ROLE_DATA, ROLE_R, ROLE_G, ROLE_B, ROLE_A, ROLE_GRAY, ROLE_C, ROLE_M, ROLE_Y, ROLE_K };
+/* PACKED: what alpha is after packed: data, but still what a, rgba and opaque mean. */
+enum view_role { ROLE_DATA, ROLE_R, ROLE_G, ROLE_B, ROLE_A, ROLE_GRAY, ROLE_C, ROLE_M, ROLE_Y, ROLE_K, ROLE_PACKED };
 
 struct view_channel {
 	const char *name;
@@ -226,7 +234,8 @@ struct view_plan {
 	struct transfer transfer;      /* of the colour channels at this point */
 	enum icc_space stored;         /* the kind of samples that the picture has */
 	uint8_t alpha;                 /* enum codec_alpha at this point */
-	bool native, typed, valued, chosen, moved, upright, resized, has_filter;
+	bool native, values, typed, moved, upright, resized;
+	bool has_filter, filter_seen; /* the spec has one; its place was passed */
 	bool chw, squeeze, flat;
 	bool plane;     /* (H, W): one channel alone, without its axis */
 	uint8_t type;   /* enum sample_type, where typed */
@@ -253,6 +262,8 @@ int plan_show(struct view_plan *plan, const struct view_channel *channels, uint3
 /* A PIXEL stage with one expression for each shown channel and extra: exprs has nchannels + nextra. Channels with the same
  * expression share one. */
 int plan_pixels(struct view_plan *plan, const struct pixel_expr *exprs);
+/* A PIXEL stage of op (PIXEL_MUL, PIXEL_UNPREMUL) between each channel of colour, inks included, and alpha, which is shown. */
+int plan_weigh(struct view_plan *plan, enum pixel_op op);
 /* Curves over the colour channels: one for all, or one each for R, G and B (then there is no gray). Folded into tables where the
  * stored samples have 8 bits. */
 int plan_curves(struct view_plan *plan, const struct curve *curves, uint32_t ncurves);
@@ -301,12 +312,18 @@ void plan_make_grid(struct view_plan *plan);
 /* From the whole picture, all operations applied, to one chunk of it, (y, x, c). -ENOENT: it has no such chunk. */
 int plan_move_to_chunk(struct view_plan *plan, uint64_t index);
 
+enum op_group { OPS_CHANNELS, OPS_VALUES, OPS_COLOUR, OPS_ALPHA, OPS_LAYOUT, OPS_REGION, OPS_RESIZE, OPS_TYPE, OPS_GROUPS };
+
+/* Operations that change values can't be used with native, nor after a sample type. */
+enum op_effect { KEEPS_VALUES, CHANGES_VALUES, CHANGES_UNLESS_NEAREST };
+
 /* One operation of the grammar. */
 struct view_op {
 	const char *name;
-	bool takes_argument;
-	bool changes_values; /* not after native, nor after a sample type */
-	bool notes;          /* writes its own part of the canonical spec */
+	const char *argument; /* how one is written, NULL: it takes none */
+	enum op_group group;
+	enum op_effect effect;
+	bool notes; /* writes its own part of the canonical spec */
 	int (*apply)(struct view_plan *plan, const struct view_op *op, const char *argument);
 	int detail;
 };
@@ -314,9 +331,15 @@ struct view_op {
 const struct view_op *view_op_find(const char *name, size_t len_bytes); /* NULL: unknown */
 int plan_apply_spec(struct view_plan *plan, char *spec);                /* spec without its extension; is cut into pieces */
 
+/* native and values, before all operations: the base shows the samples as they are stored, or the integers as float32. */
+int plan_native(struct view_plan *plan);
+int plan_values(struct view_plan *plan);
+bool plan_takes_nearest(const struct view_plan *plan); /* sizes only move samples */
+
 /* Operations, one for each row of the table in view_parse.c. */
 int op_pixels(struct view_plan *plan, const struct view_op *op, const char *argument);
-int op_native(struct view_plan *plan, const struct view_op *op, const char *argument);
+int op_range(struct view_plan *plan, const struct view_op *op, const char *argument);
+int op_packed(struct view_plan *plan, const struct view_op *op, const char *argument);
 int op_select(struct view_plan *plan, const struct view_op *op, const char *argument);
 int op_channels(struct view_plan *plan, const struct view_op *op, const char *argument);
 int op_gray(struct view_plan *plan, const struct view_op *op, const char *argument);

@@ -50,7 +50,6 @@ int plan_convert(struct view_plan *plan)
 		stage->profile.inputs[i] = plan->channels[found].source;
 	}
 	stage->nchannels = NCOLOURS;
-	plan->valued = true;
 	return show_colours(plan, stage);
 }
 
@@ -100,7 +99,7 @@ int profile_fetch(struct view_reader *reader, uint32_t index, struct view_rect r
 				convert_planes(profile, inputs, colours, plane);
 			converted = true;
 			if (!rc)
-				sink_store(colours + list[i] * plane, rect, 1, at);
+				sink_store(colours + list[i] * plane, rect, 1, at, sizeof(float));
 		}
 		if (rc)
 			return rc;

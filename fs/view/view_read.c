@@ -57,7 +57,7 @@ static void store_row(const struct view *view, const float *tile, size_t plane, 
 			const float *from = tile + i * plane + x;
 			void *piece = pieces[i % GROUP_MAX];
 			if (view->info.dtype != SAMPLE_F32)
-				sample_from_f32(piece, from, view->info.dtype, count);
+				(view->unscaled ? sample_round_f32 : sample_from_f32)(piece, from, view->info.dtype, count);
 			planes[i % GROUP_MAX] = view->info.dtype == SAMPLE_F32 ? (const void *)from : piece;
 			if (n > GROUP_MAX)
 				sample_scatter(dst + (size_t)i * size, (ptrdiff_t)((size_t)n * size), planes[i % GROUP_MAX], size,
@@ -118,7 +118,7 @@ static int read_rect(struct view_reader *reader, struct view_rect rect, const st
 {
 	const struct view *view = reader->view;
 	size_t pixel_bytes = (size_t)span->n * view->element_bytes, row_bytes = pixel_bytes * view->width;
-	if (!view->info.only_moves)
+	if (!view->info.only_moves && !view->stages[0].base.native)
 		return read_blocks(reader, rect, span, dst, row_bytes);
 	struct view_sink sink = {dst, (ptrdiff_t)pixel_bytes, (ptrdiff_t)row_bytes, (ptrdiff_t)view->element_bytes};
 	return stage_fetch(reader, view->nstages - 1, rect, span->list, span->n, sink);

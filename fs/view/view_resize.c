@@ -3,7 +3,10 @@
  * The output is made in pieces small enough that their source columns and weights stay in the cache. Source rows come in
  * strips of LANES: a strip is transposed, so that one weight is applied to LANES rows at a time, and each resampled row is
  * added at once to the output rows it contributes to. Scratch memory thus doesn't grow with the height that is read, and
- * every sum is accumulated in source order, in double: the same bits as summing one output sample after the other. */
+ * every sum is accumulated in source order, in double: the same bits as summing one output sample after the other.
+ *
+ * nearest only moves samples, so it serves native views too: theirs go through the same tiles, each in the first bytes of a
+ * float's place. */
 #include "view_plan.h"
 
 #include <errno.h>
@@ -318,7 +321,7 @@ static int piece_fetch(struct view_reader *reader, uint32_t index, struct view_r
 		return rc;
 	if (!piece.y.copies)
 		sums_round(piece.tile, piece.sums, outputs);
-	sink_store(piece.tile, rect, n, sink);
+	sink_store(piece.tile, rect, n, sink, view_stage_bytes(reader->view));
 	return 0;
 }
 

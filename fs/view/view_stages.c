@@ -31,12 +31,27 @@ bool sink_is_tile(const struct view_sink *sink, struct view_rect rect)
 	       (uintptr_t)sink->at % sizeof(float) == 0;
 }
 
-void sink_store(const float *tile, struct view_rect rect, uint32_t n, struct view_sink sink)
+/* One row. Samples of fewer than four bytes are packed first: that is what is scattered. */
+static void store_row(unsigned char *dst, ptrdiff_t step, const float *row, unsigned size_bytes, size_t n)
+{
+	uint32_t packed[512];
+	if (size_bytes == sizeof *row) {
+		sample_scatter(dst, step, row, size_bytes, n);
+		return;
+	}
+	for (size_t x = 0, count; x < n; x += count) {
+		count = n - x < sizeof packed / sizeof *packed ? n - x : sizeof packed / sizeof *packed;
+		sample_gather(packed, row + x, sizeof *row, size_bytes, count);
+		sample_scatter(dst + (ptrdiff_t)x * step, step, packed, size_bytes, count);
+	}
+}
+
+void sink_store(const float *tile, struct view_rect rect, uint32_t n, struct view_sink sink, unsigned size_bytes)
 {
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t y = 0; y < rect.height; y++, tile += rect.width)
-			sample_scatter(sink.at + (ptrdiff_t)i * sink.channel_step + (ptrdiff_t)y * sink.row_step, sink.x_step, tile,
-				       sizeof(float), rect.width);
+			store_row(sink.at + (ptrdiff_t)i * sink.channel_step + (ptrdiff_t)y * sink.row_step, sink.x_step, tile,
+				  size_bytes, rect.width);
 }
 
 /* ---- PIXEL ---- */
@@ -178,7 +193,7 @@ static int pixel_fetch(struct view_reader *reader, uint32_t index, struct view_r
 	for (uint32_t i = 0; i < n; i++)
 		pixel_compute(&stage->exprs[list[i]], outputs + i * plane, inputs, remap, plane);
 	if (!direct)
-		sink_store(outputs, rect, n, sink);
+		sink_store(outputs, rect, n, sink, sizeof(float));
 	return 0;
 }
 
@@ -231,8 +246,7 @@ static int move_fetch(struct view_reader *reader, uint32_t index, struct view_re
 	struct view_rect source;
 	bool any = move_source_rect(stage, &reader->view->stages[index - 1], rect, &source);
 	if (!move_is_whole(&rect, any, &source))
-		fill_zero(rect, n, sink,
-			  reader->view->stages[0].base.native ? reader->view->element_bytes : (unsigned)sizeof(float));
+		fill_zero(rect, n, sink, view_stage_bytes(reader->view));
 	if (!any)
 		return 0;
 	/* the inverse of a flip or turn is its transpose: where the source's first sample goes, and its neighbours */

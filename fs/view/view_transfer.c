@@ -138,6 +138,8 @@ int op_assume(struct view_plan *plan, const struct view_op *op, const char *argu
 	color_unknown(&color, "none");
 	if (strcmp(argument, "unknown") != 0 && !color_interop_id(&color, argument, "assume"))
 		return err_set(plan->err, -EINVAL, "assume=%s: not a color interop ID", argument);
+	if (plan->values)
+		return 0; /* integers have no curve */
 	plan->transfer = transfer_of_color(&color);
 	return 0;
 }

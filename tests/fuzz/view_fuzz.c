@@ -286,7 +286,10 @@ static const char *const words[] = {"pixels",
 				    ".json",
 				    ".u16",
 				    "hlg_rec2020_display",
-				    "pq_rec2020_display"};
+				    "pq_rec2020_display",
+				    "values",
+				    "packed",
+				    "range="};
 
 /* The spec as a string, without NULs within; cut off where there is no more room. */
 static void make_spec(const uint8_t *data, size_t len_bytes, char spec[MAX_SPEC_BYTES])

@@ -203,14 +203,19 @@ class Model:
         self.gamma = picture.gamma
         has_alpha = 'A' in role
         self.alpha = NONE if not has_alpha else UNKNOWN if picture.alpha == NONE else picture.alpha
-        self.native = self.valued = self.chosen = self.moved = self.upright = self.resized = False
+        self.native = self.integers = self.integers_as_they_are = self.valued = self.moved = self.upright = self.resized = False
         self.chw = self.squeeze = self.flat = False
         self.type = self.filter = None
         self.palette = any(c.origin == PALETTE for c in shown)
         self.grid = None    # the sampling of a native view, once it was moved
-        self.moves = []     # so that native can do them again on what is stored
         self.tolerance = 0  # units in the last place, once a curve was applied
         self.close = 0      # relative error, once resized
+        self.vague = False  # something was divided by next to nothing
+        for op in ops:
+            if op == 'native':
+                self.set_native()
+            elif op == 'values':
+                self.set_values()
 
     # -- channels --
 
@@ -223,25 +228,25 @@ class Model:
         return gray or (rest[0] if len(rest) == 1 else None)
 
     def show(self, channels):
-        self.shown, self.extra, self.chosen = channels, [], True
+        self.shown, self.extra = channels, []
         if not self.find('A'):
             self.alpha = NONE
 
     def pick(self, role):
-        found = self.find(role) or (self.gray_channel() if role != 'A' else None)
+        found = self.find(role) or (self.gray_channel() if role != 'A' else self.find('packed'))
         if found:
-            return Shown(role, role, found.values, found.plane)
+            return Shown(role, 'packed' if found.role == 'packed' else role, found.values, found.plane)
         if role != 'A':
             raise einval('no such colour')
-        if self.native:
-            raise einval('native has no alpha')
+        if self.native or self.integers:
+            raise einval('no alpha is stored')
         return Shown('A', 'A', np.ones_like(self.shown[0].values, F32))
 
     def convert_inks(self):
         inks = [self.find(r) for r in 'CMYK']
         if not all(inks):
             return
-        if self.native or self.type:
+        if self.native or self.integers or self.type:
             raise einval('inks')
         one = F32(1)
         k = inks[3].values
@@ -303,8 +308,25 @@ class Model:
                 self.colours(lambda s: np.where(a != 0, s.values / np.where(a != 0, a, F32(1)), s.values))
         self.alpha = mode
 
+    def packed(self):
+        for s in self.shown:
+            s.role = 'packed' if s.role == 'A' else s.role
+        self.alpha = NONE
+
+    def range(self, text):
+        number = r'-?(?:\d+\.?\d*|\.\d+)'
+        if not re.fullmatch(f'{number}:{number}', text):
+            raise einval('range')
+        lo, hi = (F32(float(t)) for t in text.split(':'))
+        if lo == hi:
+            raise einval('range of nothing')
+        with np.errstate(all='ignore'):
+            self.shown = [s if s.role == 'A' else s.like((s.values - lo) / (hi - lo)) for s in self.shown]
+            self.extra = [s.like((s.values - lo) / (hi - lo)) for s in self.extra]
+        self.valued, self.integers_as_they_are = True, False
+
     def opaque(self):
-        rest = [s for s in self.shown if s.role != 'A']
+        rest = [s for s in self.shown if s.role not in ('A', 'packed')]
         if not rest:
             raise einval('only alpha')
         if len(rest) < len(self.shown):
@@ -348,6 +370,8 @@ class Model:
         self.tolerance += 1
 
     def assume(self, ident):
+        if self.integers and ident != 'foo':
+            return
         if ident in ('data', 'unknown'):
             self.transfer = ident
             return
@@ -375,7 +399,6 @@ class Model:
 
     def geometry(self, f):
         self.check_grid()
-        self.moves.append(f)
         self.grid = self.sampling(self.shown[0]) if self.native else None
         self.shown = [s.like(f(s.values)) for s in self.shown]
         self.extra = [s.like(f(s.values)) if s.values.shape == self.extra_shape else s for s in self.extra]
@@ -446,10 +469,25 @@ class Model:
             raise einval('two sizes')
         if w > MOST_PIXELS or h > MOST_PIXELS or w * h > MOST_PIXELS:
             raise ViewError(errno.EFBIG, 'size')
-        self.resized = self.valued = True
+        self.resized = True
+        alpha = self.find('A')
+        weighs = alpha and self.alpha == STRAIGHT and self.filter != 'nearest' and (w, h) != self.size()
+        if weighs:
+            self.weigh(lambda v, a: v * a)
         with np.errstate(all='ignore'):
             self.geometry(lambda a: resize_axis(resize_axis(a, w, self.filter, 1), h, self.filter, 0))
-        self.close = 1e-6
+        if weighs:
+            self.weigh(lambda v, a: np.where(a != 0, v / np.where(a != 0, a, F32(1)), v))
+            a = self.find('A').values
+            self.vague |= bool(np.any((np.abs(a) < 0.02) & (a != 0)))
+        if self.filter != 'nearest' or not self.native:
+            self.valued = True
+        self.close = 0 if self.filter == 'nearest' else 1e-6
+
+    def weigh(self, f):
+        a = self.find('A').values
+        with np.errstate(all='ignore'):
+            self.shown = [s.like(f(s.values, a)) if s.role in tuple('RGBLCMYK') else s for s in self.shown]
 
     def size_op(self, name, text):
         W, H = self.size()
@@ -472,37 +510,42 @@ class Model:
             return self.resize(a, b)
         return self.resize(a, rounded(a, H, W)) if a * H <= b * W else self.resize(rounded(b, W, H), b)
 
-    # -- native, type --
+    # -- native, values, type --
 
-    def set_native(self):
-        if self.native:
-            return
-        if self.valued or self.chosen or self.type:
-            raise einval('native too late')
-        p = self.picture
-        self.native = True
+    def stored(self, samples_of):
+        """Both hold for the whole spec: they come before all operations."""
         keep = [s for s in self.shown if s.plane is not None]
         if self.palette:
             keep, self.extra = [Shown('index', '', None, 0)], []
-            self.chosen = True
         if not keep:
             raise einval('nothing stored')
-        if self.moved and any((p.planes[s.plane].xs, p.planes[s.plane].ys) != (1, 1) for s in keep):
-            raise einval('different grids')
-        self.shown = [s.like(self.moved_again(p.planes[s.plane].samples)) for s in keep]
-        extra = [s for s in self.extra if s.plane is not None]
-        self.extra = [s.like(self.moved_again(p.planes[s.plane].samples) if self.sampling(s) == (1, 1) else p.planes[s.plane].samples)
-                      for s in extra]
-        if self.moved:
-            self.grid = (1, 1)
+        self.shown = [s.like(samples_of(s)) for s in keep]
+        self.extra = [s.like(samples_of(s)) for s in self.extra if s.plane is not None]
+        if not self.find('A'):
+            self.alpha = NONE
+
+    def set_native(self):
+        if self.integers:
+            raise einval('native and values')
+        self.native = True
+        self.stored(lambda s: self.picture.planes[s.plane].samples)
+
+    def set_values(self):
+        if self.native:
+            raise einval('native and values')
+        p = self.picture
+
+        def integers(s):
+            plane = p.planes[s.plane]
+            values = plane_values(Plane(plane.samples, 0))
+            return values.repeat(plane.ys, 0).repeat(plane.xs, 1)[:p.height, :p.width]
+        self.stored(integers)
+        self.integers = self.integers_as_they_are = True
+        self.transfer = 'data'
+        self.packed()
 
     def sampling(self, shown):
         return self.picture.planes[shown.plane].xs, self.picture.planes[shown.plane].ys
-
-    def moved_again(self, a):
-        for f in self.moves:
-            a = f(a)
-        return a
 
     def set_type(self, name):
         if self.native:
@@ -516,7 +559,7 @@ class Model:
             raise einval('empty')
         name, equals, argument = text.partition('=')
         plain = {
-            'pixels': lambda: None, 'native': self.set_native, 'linear': lambda: self.curve('linear'),
+            'pixels': lambda: None, 'native': lambda: None, 'values': lambda: None, 'packed': self.packed, 'linear': lambda: self.curve('linear'),
             'srgb': lambda: self.curve('srgb'), 'premul': lambda: self.set_alpha(PREMULTIPLIED),
             'straight': lambda: self.set_alpha(STRAIGHT), 'opaque': self.opaque, 'gray': self.gray,
             'chw': lambda: setattr(self, 'chw', True), 'squeeze': lambda: setattr(self, 'squeeze', True),
@@ -526,14 +569,15 @@ class Model:
         plain.update({n: (lambda n=n: self.select(n)) for n in ('r', 'g', 'b', 'a', 'rgb', 'rgba', 'bgr', 'bgra')})
         plain.update({n: (lambda n=n: self.set_type(n)) for n in ('f32', 'f16', 'u8', 'u16')})
         valued = {'assume': self.assume, 'over': self.over, 'ch': self.ch, 'rot': self.rot, 'crop': self.crop,
-                  'filter': lambda a: None, 'norm': self.norm}
+                  'filter': lambda a: None, 'norm': self.norm, 'range': self.range}
         valued.update({n: (lambda a, n=n: self.size_op(n, a)) for n in ('size', 'fit', 'long', 'short')})
         if name not in plain and name not in valued:
             raise ViewError(errno.ENOENT, 'unknown operation')
         if (name in valued) != bool(equals) or (name in valued and not argument):
             raise einval('argument')
-        if (self.native or self.type) and name in ('linear', 'srgb', 'assume', 'premul', 'straight', 'over', 'size', 'fit',
-                                                   'long', 'short', 'norm'):
+        changes = ('linear', 'srgb', 'assume', 'premul', 'straight', 'over', 'norm', 'range')
+        changes += () if self.filter == 'nearest' else ('size', 'fit', 'long', 'short')
+        if (self.native or self.type) and name in changes:
             raise einval('changes values')
         if name == 'filter':
             self.filters_seen = getattr(self, 'filters_seen', 0) + 1
@@ -597,7 +641,7 @@ class Model:
         if extension in ('f32', 'f16', 'u8', 'u16') and kind != extension:
             raise einval('extension contradicts')
         if not self.native:
-            values = convert(values, kind)
+            values = convert(values, kind, F32(1) if self.integers_as_they_are else None)
         if self.chw:
             values = values.transpose(2, 0, 1)
         if self.flat:
@@ -607,14 +651,14 @@ class Model:
         return values.reshape(1) if values.ndim == 0 else values
 
 
-def convert(a, kind):
+def convert(a, kind, scale=None):
     if kind == 'f32':
         return a
     with np.errstate(all='ignore'):
         if kind == 'f16':
             return a.astype(np.float16)
         most = 255 if kind == 'u8' else 65535
-        scaled = np.rint(np.clip(a * F32(most), 0, most))
+        scaled = np.rint(np.clip(a * (scale or F32(most)), 0, most))
         return np.where(np.isnan(a), 0, scaled).astype(np.uint8 if kind == 'u8' else np.uint16)
 
 

@@ -195,6 +195,19 @@ static void to_integers(void)
 	}
 }
 
+static void integers_stay(void)
+{
+	static const float src[] = {0, 1, 2, 254.5f, 255, 256, 65535, 65536, -1, 2.5f, 3.5f, NAN, INFINITY};
+	static const uint16_t want[2][13] = {{0, 1, 2, 254, 255, 255, 255, 255, 0, 2, 4, 0, 255},
+					     {0, 1, 2, 254, 255, 256, 65535, 65535, 0, 2, 4, 0, 65535}};
+	uint8_t bytes[13];
+	uint16_t shorts[13];
+	sample_round_f32(bytes, src, SAMPLE_U8, 13);
+	sample_round_f32(shorts, src, SAMPLE_U16, 13);
+	for (unsigned i = 0; i < 13; i++)
+		expect(bytes[i] == want[0][i] && shorts[i] == want[1][i], "integers as they are");
+}
+
 static void many_to_integers(void) /* the vectors do what one does */
 {
 	float src[77];
@@ -326,6 +339,7 @@ int main(void)
 		{"nan_to_half", nan_to_half},
 		{"to_integers", to_integers},
 		{"vectors_as_scalars", many_to_integers},
+		{"integers_stay", integers_stay},
 		{"gather_and_scatter", gathering},
 		{"interleave", interleaving},
 		{"interleave_halves", interleaving_halves},
