@@ -11,7 +11,9 @@ struct config {
 	const char *source;   /* absolute path */
 	uint64_t cache_bytes; /* budget of decoded samples */
 	uint64_t max_pixels, max_entry_bytes;
-	unsigned threads; /* decode threads */
+	uint64_t memory_bytes; /* that there is for this process: the machine's, or its cgroup's limit */
+	unsigned processors;   /* likewise */
+	unsigned threads;      /* decode threads */
 	enum verify verify;
 	bool immutable, follow_symlinks;
 	bool passthrough;       /* the kernel may read whole arrays by itself */

@@ -207,7 +207,9 @@ int status_config_json(char **ret_text, size_t *ret_len_bytes)
 	json_string(&json, "version", PIXFS_VERSION);
 	json_string(&json, "source", config.source);
 	json_uint(&json, "cache_size", config.cache_bytes);
+	json_uint(&json, "memory", config.memory_bytes);
 	json_uint(&json, "threads", config.threads);
+	json_uint(&json, "processors", config.processors);
 	json_string(&json, "verify", verify[config.verify]);
 	json_bool(&json, "immutable", config.immutable);
 	json_uint(&json, "max_pixels", config.max_pixels);

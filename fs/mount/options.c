@@ -5,6 +5,7 @@
 #include <fuse_log.h>
 #include <iconv.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "fs/base/config.h"
+#include "fs/base/limits.h"
 #include "words.h"
 
 #define TEXT(name)                                                                                                                 \
@@ -32,6 +34,7 @@
 #define PASS(text) KEY(text, FUSE_OPT_KEY_KEEP)
 /* what an fstab line may say, and what means nothing here */
 #define DROP(text) KEY(text, FUSE_OPT_KEY_DISCARD)
+enum { MAX_THREADS = 256 };
 enum { KEY_FOREGROUND, KEY_DEBUG, KEY_SHARED, KEY_REMOUNT, KEY_JSON, KEY_HELP, KEY_VERSION };
 static const struct fuse_opt option_table[] = {
 	TEXT(cache_size),
@@ -243,10 +246,32 @@ static bool take_encoding(const char *name)
 	return known != (iconv_t)-1;
 }
 
+/* Of the machine, or what cgroups leave of it. */
+static uint64_t memory_bytes(void)
+{
+	uint64_t all_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t limit_bytes = limits_memory_bytes("");
+	return limit_bytes < all_bytes ? limit_bytes : all_bytes;
+}
+
+/* Those that this process may run on, and no more than its cgroups' quotas are worth. */
+static unsigned processors(void)
+{
+	cpu_set_t allowed;
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned n = online < 1 ? 1 : (unsigned)online, limit = limits_processors("");
+	if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+		n = (unsigned)CPU_COUNT(&allowed);
+	n = limit < n ? limit : n;
+	return n < MAX_THREADS ? n : MAX_THREADS;
+}
+
 bool options_apply(const struct options *options)
 {
-	uint64_t threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN), readahead = 0;
-	config.cache_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) / 8 * (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t threads = processors(), readahead = 0;
+	config.memory_bytes = memory_bytes();
+	config.processors = (unsigned)threads;
+	config.cache_bytes = config.memory_bytes / 8;
 	config.max_pixels = (uint64_t)1 << 30;
 	config.max_entry_bytes = (uint64_t)8 << 30;
 	config.timeout_s = 1;
@@ -261,7 +286,7 @@ bool options_apply(const struct options *options)
 	    !take_size("readahead", options->readahead, &readahead) || !take_verify(options->verify) ||
 	    !take_encoding(options->encoding))
 		return false;
-	if (threads < 1 || threads > 256 || readahead > 1 << 20) {
+	if (threads < 1 || threads > MAX_THREADS || readahead > 1 << 20) {
 		fprintf(stderr, "pixfs: threads= takes 1 to 256, readahead= up to 1048576\n");
 		return false;
 	}
