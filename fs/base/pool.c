@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
@@ -28,10 +29,15 @@ static struct {
 	pthread_t threads[MAX_THREADS + LATE_THREADS];
 	unsigned nthreads;
 	unsigned nnext, most_next; /* threads that run NEXT tasks, and how many may */
+	pthread_cond_t told;       /* what threads in pool_work_until sleep on */
+	unsigned nasleep;          /* those that do */
+	atomic_uint nwaiting;      /* all that are in there */
+	uint64_t times_told;
 	bool stopping;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local bool is_worker;
+static _Thread_local unsigned depth; /* of pool_work_until */
 
 uint64_t pool_now_ns(void)
 {
@@ -81,8 +87,10 @@ static struct pool_task *take_first(struct queue *queue)
 static void run_first(struct queue *queue)
 {
 	struct pool_task *task = take_first(queue);
-	bool watch = needs_watch();
+	bool watch = needs_watch(), lend = pool.queues[POOL_DECODE].head && pool.nasleep > 0;
 	pthread_mutex_unlock(&pool.lock);
+	if (lend)
+		pthread_cond_broadcast(&pool.told);
 	if (watch)
 		pthread_cond_signal(&pool.late);
 	task->run(task);
@@ -150,6 +158,7 @@ int pool_start(unsigned nthreads)
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&pool.work, NULL);
 	pthread_cond_init(&pool.late, &attributes);
+	pthread_cond_init(&pool.told, NULL);
 	pthread_condattr_destroy(&attributes);
 	pool.stopping = false;
 	unsigned wanted = nthreads < MAX_THREADS ? nthreads : MAX_THREADS;
@@ -195,7 +204,10 @@ void pool_submit(struct pool_task *task, enum pool_kind kind)
 	pthread_mutex_lock(&pool.lock);
 	enqueue(task, kind);
 	bool wake = pool.nidle > 0 && (kind != POOL_NEXT || pool.nnext < pool.most_next), watch = needs_watch();
+	bool lend = !wake && kind == POOL_DECODE && pool.nasleep > 0;
 	pthread_mutex_unlock(&pool.lock);
+	if (lend)
+		pthread_cond_broadcast(&pool.told);
 	if (wake)
 		pthread_cond_signal(&pool.work);
 	else if (watch)
@@ -234,8 +246,51 @@ bool pool_help(pthread_mutex_t *held)
 	return true;
 }
 
+bool pool_work_until(bool (*is_done)(void *context), void *context)
+{
+	if (!is_worker)
+		return false;
+	atomic_fetch_add(&pool.nwaiting, 1);
+	depth++;
+	pthread_mutex_lock(&pool.lock);
+	for (;;) {
+		uint64_t told = pool.times_told;
+		pthread_mutex_unlock(&pool.lock);
+		bool done = is_done(context);
+		pthread_mutex_lock(&pool.lock);
+		struct queue *decode = &pool.queues[POOL_DECODE];
+		if (done)
+			break;
+		if (decode->head && pool.nidle == 0) {
+			run_first(decode);
+		} else if (told == pool.times_told) {
+			pool.nasleep++;
+			pthread_cond_wait(&pool.told, &pool.lock);
+			pool.nasleep--;
+		}
+	}
+	pthread_mutex_unlock(&pool.lock);
+	depth--;
+	atomic_fetch_sub(&pool.nwaiting, 1);
+	return true;
+}
+
+/* Who waits counts itself first and asks then; what it asks for is set before this is called, under one lock with the asking: so
+ * either it sees that, or it is seen here. */
+void pool_tell(void)
+{
+	if (!atomic_load(&pool.nwaiting))
+		return;
+	pthread_mutex_lock(&pool.lock);
+	pool.times_told++;
+	pthread_cond_broadcast(&pool.told);
+	pthread_mutex_unlock(&pool.lock);
+}
+
 int pool_is_contended(void)
 {
+	if (depth)
+		return true; /* the task below on this thread's stack may be able to go on */
 	pthread_mutex_lock(&pool.lock);
 	int contended = pool.queues[POOL_DECODE].head || pool.queues[POOL_MEMBER].head;
 	pthread_mutex_unlock(&pool.lock);

@@ -7,8 +7,8 @@
  *                above is to be done, and runs on all threads but one: who reads, and those who answer, need a processor too
  *   POOL_AHEAD   nobody waits for it (yet); may wait as a MEMBER does. Starts only where nothing else is to be done
  * DECODE and MEMBER tasks start in the order they were given. There are as many threads as processors (or threads=); a few more
- * step in only where a DECODE task has waited for 50 ms, so that long decodes don't hold up short ones, and tasks that wait
- * can't use up all threads.
+ * step in only where a DECODE task has waited for 50 ms, so that long decodes don't hold up short ones. Tasks that wait don't use
+ * up the threads: whoever waits on one runs DECODE tasks meanwhile (pool_work_until).
  */
 #ifndef PIXFS_POOL_H
 #define PIXFS_POOL_H
@@ -36,6 +36,11 @@ bool pool_submit_if_idle(struct pool_task *task);
  * Runs the first NEXT task here, as a thread of the pool would, and releases *held meanwhile; false, and nothing was done, where
  * that is no short one, others come first, or the caller is a thread of the pool. */
 bool pool_help(pthread_mutex_t *held);
+/* For a thread of the pool that has to wait: runs queued DECODE tasks until is_done(context), which is asked before each, and after
+ * each pool_tell(). Where none is queued it sleeps. True; false at once where the caller is no thread of the pool. */
+bool pool_work_until(bool (*is_done)(void *context), void *context);
+/* Something came to be that a thread in pool_work_until may wait for. Costs nothing while there is none. */
+void pool_tell(void);
 int pool_is_contended(void); /* a task that somebody waits for has no thread: a long task should queue itself again */
 int pool_is_worker(void);    /* the caller is a thread of the pool: it may decode itself what it would wait for */
 

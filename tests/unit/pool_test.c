@@ -176,6 +176,90 @@ static void who_waits_runs_nothing_else(void)
 	CHECK(!pthread_equal(helper, pthread_self()));
 }
 
+/* ---- a thread that waits works ---- */
+
+static atomic_uint nested;
+
+static void count_nested(struct pool_task *task)
+{
+	(void)task;
+	atomic_fetch_add(&nested, 1);
+	pool_tell();
+}
+
+static bool all_ran(void *wanted)
+{
+	return atomic_load(&nested) == *(unsigned *)wanted;
+}
+
+/* It waits for what stands behind it in the queue. */
+static void work_until_all_ran(struct pool_task *task)
+{
+	unsigned wanted = 3;
+	(void)task;
+	if (pool_work_until(all_ran, &wanted))
+		atomic_store(&released, true);
+}
+
+static void a_thread_that_waits_runs_decode_tasks(void)
+{
+	struct pool_task waits[2] = {{.run = work_until_all_ran}, {.run = work_until_all_ran}}, tasks[3];
+	unsigned wanted = 3;
+	atomic_store(&nested, 0);
+	atomic_store(&released, false);
+	CHECK(!pool_work_until(all_ran, &wanted));
+	CHECK(pool_start(2) == 0);
+	for (unsigned i = 0; i < 2; i++)
+		pool_submit(&waits[i], POOL_MEMBER);
+	uint64_t start_ns = pool_now_ns();
+	for (unsigned i = 0; i < 3; i++) {
+		usleep(5000); /* they sleep when the first comes */
+		tasks[i] = (struct pool_task){.run = count_nested};
+		pool_submit(&tasks[i], POOL_DECODE);
+	}
+	for (unsigned i = 0; i < 20000 && !atomic_load(&released); i++)
+		usleep(500);
+	CHECK(atomic_load(&released) && pool_now_ns() > start_ns);
+	pool_stop();
+	CHECK(atomic_load(&nested) == 3);
+}
+
+static atomic_bool told;
+
+static bool was_told(void *context)
+{
+	(void)context;
+	return atomic_load(&told);
+}
+
+static void work_until_told(struct pool_task *task)
+{
+	(void)task;
+	atomic_fetch_add(&waiting, 1);
+	pool_work_until(was_told, NULL);
+	atomic_store(&released, true);
+}
+
+static void it_goes_on_when_it_is_told(void)
+{
+	struct pool_task task = {.run = work_until_told};
+	atomic_store(&waiting, 0);
+	atomic_store(&told, false);
+	atomic_store(&released, false);
+	CHECK(pool_start(1) == 0);
+	pool_submit(&task, POOL_MEMBER);
+	while (!atomic_load(&waiting))
+		usleep(500);
+	usleep(5000);
+	CHECK(!atomic_load(&released));
+	atomic_store(&told, true);
+	pool_tell();
+	for (unsigned i = 0; i < 20000 && !atomic_load(&released); i++)
+		usleep(500);
+	CHECK(atomic_load(&released));
+	pool_stop();
+}
+
 /* ---- what is read next leaves one thread to others ---- */
 
 static void next_tasks_leave_one_thread(void)
@@ -216,9 +300,16 @@ static void one_thread_runs_next_tasks_too(void)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		CASE(who_waits_runs_a_short_task),          CASE(who_waits_runs_nothing_else),          CASE(every_task_runs_once),
-		CASE(a_late_task_is_run_by_another_thread), CASE(several_late_tasks_are_run_by_others), CASE(also_after_a_rest),
-		CASE(next_tasks_leave_one_thread),          CASE(one_thread_runs_next_tasks_too),
+		CASE(who_waits_runs_a_short_task),
+		CASE(who_waits_runs_nothing_else),
+		CASE(every_task_runs_once),
+		CASE(a_late_task_is_run_by_another_thread),
+		CASE(several_late_tasks_are_run_by_others),
+		CASE(also_after_a_rest),
+		CASE(next_tasks_leave_one_thread),
+		CASE(one_thread_runs_next_tasks_too),
+		CASE(a_thread_that_waits_runs_decode_tasks),
+		CASE(it_goes_on_when_it_is_told),
 	};
 	return run_cases(cases, sizeof cases / sizeof *cases);
 }
