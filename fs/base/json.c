@@ -24,7 +24,9 @@ void json_discard(struct json *json)
 
 static void put(struct json *json, const char *text, size_t len)
 {
-	if (json->failed)
+	if (json->limit_bytes && json->limit_bytes - json->len_bytes < len)
+		json->over = true;
+	if (json->failed || json->over)
 		return;
 	if (json->room_bytes - json->len_bytes < len) {
 		size_t room = json->room_bytes ? json->room_bytes : FIRST_ROOM;
@@ -52,6 +54,29 @@ static void put_newline(struct json *json)
 	put(json, "\n", 1);
 	for (unsigned i = 0; i < json->depth; i++)
 		put(json, "  ", 2);
+}
+
+/* ---- limits ---- */
+
+void json_limit(struct json *json, size_t more_bytes, struct json_mark *ret_mark)
+{
+	*ret_mark = (struct json_mark){json->len_bytes, json->first, json->broken, json->depth};
+	json->limit_bytes = json->len_bytes + more_bytes;
+	json->over = more_bytes == 0;
+}
+
+bool json_end_limit(struct json *json, const struct json_mark *mark)
+{
+	bool fits = !json->over;
+	json->limit_bytes = 0;
+	json->over = false;
+	if (fits)
+		return true;
+	json->len_bytes = mark->len_bytes;
+	json->first = mark->first;
+	json->broken = mark->broken;
+	json->depth = mark->depth;
+	return false;
 }
 
 /* ---- strings ---- */
@@ -90,7 +115,7 @@ static void put_quoted(struct json *json, const char *text, size_t len)
 	char escape[8];
 	int code;
 	put(json, "\"", 1);
-	for (size_t i = 0; i < len;) {
+	for (size_t i = 0; i < len && !json->over;) {
 		size_t n = utf8_length(s + i, len - i);
 		if (!n)
 			put_text(json, replacement);
@@ -272,7 +297,8 @@ int json_finish(struct json *json, char **ret_text, size_t *ret_len_bytes)
 		json_discard(json);
 		return -ENOMEM;
 	}
-	*ret_text = json->text;
+	char *shorter = json->room_bytes / 2 > json->len_bytes ? realloc(json->text, json->len_bytes) : NULL;
+	*ret_text = shorter ? shorter : json->text;
 	*ret_len_bytes = json->len_bytes - 1;
 	return 0;
 }

@@ -15,6 +15,8 @@ struct json {
 	uint64_t first;  /* bit d: nothing was written yet at depth d */
 	uint64_t broken; /* bit d: the scope at depth d is written over several lines */
 	bool failed;
+	size_t limit_bytes; /* see json_limit; 0: none */
+	bool over;
 	bool compact; /* true: one line; false: indented by two blanks a level */
 };
 
@@ -38,6 +40,16 @@ void json_null(struct json *json, const char *key);
 /* The fewest digits that read back as the same float32, or float64; whole numbers end with ".0". */
 void json_float(struct json *json, const char *key, float value);
 void json_double(struct json *json, const char *key, double value);
+
+/* From here on the text may grow by so many bytes; what is written beyond isn't kept, and json->over tells. */
+struct json_mark {
+	size_t len_bytes;
+	uint64_t first, broken;
+	unsigned depth;
+};
+void json_limit(struct json *json, size_t more_bytes, struct json_mark *ret_mark);
+/* Ends that. False: there was more, and all that was written since is taken back. */
+bool json_end_limit(struct json *json, const struct json_mark *mark);
 
 /* text as json_string shows it: invalid UTF-8 replaced. Two keys are the same where these are. To be freed; NULL: no memory. */
 char *json_visible(const char *text);

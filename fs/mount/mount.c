@@ -32,6 +32,7 @@
 #include "fs/base/pool.h"
 #include "fs/open/prefetch.h"
 #include "fs/stack/stack.h"
+#include "fs/store/texts.h"
 #include "fs/base/status.h"
 #include "fs/tree/tree.h"
 #include "fs/source/walk.h"
@@ -99,6 +100,7 @@ void mount_stop_engine(void)
 	pool_stop();
 	ahead_stop();
 	stack_stop();
+	texts_stop();
 	node_stop();
 	image_stop();
 	archives_sweep();

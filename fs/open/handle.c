@@ -45,7 +45,10 @@ static void handle_free(struct handle *handle)
 	stack_reader_close(handle->stack);
 	view_free(handle->view);
 	free(handle->below);
+	if (handle->text)
+		cache_reserve(-(int64_t)handle->size_bytes);
 	free(handle->text);
+	text_unref(handle->kept);
 	bytes_unref(handle->bytes);
 	if (handle->fd >= 0)
 		close(handle->fd);
@@ -77,6 +80,20 @@ int handle_open_text(char *text, size_t len_bytes, bool changing, struct handle 
 		return -ENOMEM;
 	}
 	handle->text = text;
+	cache_reserve((int64_t)len_bytes);
+	handle->changing = changing;
+	*ret_handle = handle;
+	return 0;
+}
+
+int handle_open_kept(struct text *text, bool changing, struct handle **ret_handle, struct err *err)
+{
+	struct handle *handle = handle_new(HANDLE_TEXT, text_len_bytes(text), err);
+	if (!handle) {
+		text_unref(text);
+		return -ENOMEM;
+	}
+	handle->kept = text;
 	handle->changing = changing;
 	*ret_handle = handle;
 	return 0;
@@ -119,7 +136,7 @@ static bool is_passing(const struct handle *handle)
 static void tell_ahead(struct handle *handle)
 {
 	const struct picture *picture = &handle->target.picture;
-	uint64_t decoded_bytes = image_level_bytes(handle->target.image, picture->part_index, picture->level);
+	uint64_t decoded_bytes = image_level_cost_bytes(handle->target.image, picture->part_index, picture->level);
 	if (!handle->node || pool_is_worker() || is_passing(handle))
 		return;
 	if (handle->backing && handle->size_bytes <= WHOLE_LARGE_BYTES)
@@ -257,7 +274,7 @@ ssize_t handle_read(struct handle *handle, void *dst, size_t len_bytes, uint64_t
 		return read_stack(handle, dst, len_bytes, offset, patience, err);
 	if (handle->kind == HANDLE_BYTES)
 		return bytes_read(handle->bytes, dst, len_bytes, offset, err);
-	memcpy(dst, handle->text + offset, len_bytes);
+	memcpy(dst, (handle->kept ? text_bytes(handle->kept) : handle->text) + offset, len_bytes);
 	return (ssize_t)len_bytes;
 }
 
@@ -280,7 +297,8 @@ int handle_open_array(struct target *target, struct view *view, struct node *nod
 	handle->area = image_area_of_view(&target->picture, view);
 	struct whole whole;
 	whole_begin(&whole, handle, pages);
-	int rc = image_use(target->image, &handle->area, whole.wanted ? whole_meanwhile : NULL, &whole, err);
+	int rc = image_use(target->image, &handle->area, pages ? pages->patience : NULL, whole.wanted ? whole_meanwhile : NULL,
+			   &whole, err);
 	bool in_use = rc == 0;
 	rc = whole_end(&whole, rc, err);
 	if (rc) {

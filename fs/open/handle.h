@@ -11,6 +11,7 @@
 #include "fs/base/patience.h"
 #include "fs/stack/stack.h"
 #include "fs/image/target.h"
+#include "fs/store/texts.h"
 
 /* Takes what is written; text NULL: the file is closed. 0 or a negative errno. */
 typedef int handle_sink(void *context, const char *text, size_t len_bytes, struct err *err);
@@ -44,7 +45,8 @@ struct handle {
 	bool stored_early;          /* ARRAY: all but its last page was given to handle_pages, and only who reads that is seen */
 	struct stack_reader *stack; /* STACK */
 	struct stack_range range;   /* STACK */
-	char *text;                 /* TEXT */
+	char *text;                 /* TEXT; NULL: it is that of kept */
+	struct text *kept;          /* TEXT: one reference, or NULL */
 	struct bytes *bytes;        /* BYTES */
 	int fd;                     /* HOST */
 	handle_sink *sink;          /* SINK */
@@ -70,6 +72,7 @@ int handle_open_array(struct target *target, struct view *view, struct node *nod
 int handle_open_stack(struct stack *stack, const struct stack_range *range, struct handle **ret_handle,
 		      struct err *err); /* stack: takes a reference of its own */
 int handle_open_text(char *text, size_t len_bytes, bool changing, struct handle **ret_handle, struct err *err);
+int handle_open_kept(struct text *text, bool changing, struct handle **ret_handle, struct err *err);
 int handle_open_bytes(struct bytes *bytes, struct handle **ret_handle, struct err *err);
 int handle_open_host(int fd, bool keep_cache, struct handle **ret_handle, struct err *err);
 int handle_open_sink(handle_sink *sink, void *context, struct handle **ret_handle, struct err *err);

@@ -180,6 +180,8 @@ int members_list(struct node *dir, bool recursive, const struct patience *patien
 		members_unref(members);
 	else
 		*ret_members = members;
+	if (rc == 0)
+		cache_reserve((int64_t)members->memory_bytes);
 	return rc;
 }
 
@@ -195,6 +197,7 @@ void members_unref(struct members *members)
 		return;
 	for (size_t i = 0; i < members->ndirs; i++)
 		node_unref(members->dirs[i].node, 1);
+	cache_reserve(-(int64_t)members->memory_bytes);
 	free(members->dirs);
 	free(members->all);
 	free(members->paths);

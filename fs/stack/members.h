@@ -32,8 +32,8 @@ struct members {
 	size_t count, ndirs;
 	struct member *all; /* sorted by path, bytewise */
 	struct member_dir *dirs;
-	char *paths; /* relative to dirs[0], NUL behind each */
-	uint64_t memory_bytes;
+	char *paths;           /* relative to dirs[0], NUL behind each */
+	uint64_t memory_bytes; /* counted against the cache's budget */
 };
 
 enum { MEMBERS_MAX = 1 << 26 };

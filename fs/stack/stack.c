@@ -69,8 +69,7 @@ static struct stack *stack_new(struct members *members, const char *spec)
 		return NULL;
 	}
 	stack->members = members;
-	stack->memory_bytes = sizeof *stack + members->memory_bytes +
-			      n * (sizeof *stack->states + sizeof *stack->shapes + sizeof *stack->versions);
+	stack->memory_bytes = sizeof *stack + n * (sizeof *stack->states + sizeof *stack->shapes + sizeof *stack->versions);
 	cache_reserve((int64_t)stack->memory_bytes);
 	return stack;
 }
@@ -94,6 +93,14 @@ static void table_add(struct stack *stack)
 	table.count++;
 }
 
+/* One more reference on a current one; it becomes the one used last. */
+static void use(struct stack *stack)
+{
+	stack->refs++;
+	table_remove(stack);
+	table_add(stack);
+}
+
 struct stack *stack_ref(struct stack *stack)
 {
 	pthread_mutex_lock(&table.lock);
@@ -102,14 +109,26 @@ struct stack *stack_ref(struct stack *stack)
 	return stack;
 }
 
-/* A current one stays without references, up to so many. */
+/* Of one that nobody has: with its part of a list that others may share. */
+static uint64_t idle_bytes(const struct stack *stack)
+{
+	return stack->refs ? 0 : stack->memory_bytes + stack->members->memory_bytes / atomic_load(&stack->members->refs);
+}
+
+/* A current one stays without references, up to so many, and so many bytes of all. The last used stays in any case: who asks for a
+ * size opens it next. */
 static struct stack *surplus(void)
 {
-	struct stack *stack = table.count > MAX_IDLE ? table.oldest : NULL;
+	uint64_t all_bytes = 0;
+	for (const struct stack *stack = table.newest; stack; stack = stack->older)
+		all_bytes += idle_bytes(stack);
+	bool too_many = table.count > MAX_IDLE || all_bytes > config.cache_bytes / 8;
+	struct stack *stack = too_many ? table.oldest : NULL;
 	while (stack && stack->refs)
 		stack = stack->newer;
-	if (stack)
-		table_remove(stack);
+	if (!stack || stack == table.newest)
+		return NULL;
+	table_remove(stack);
 	return stack;
 }
 
@@ -118,12 +137,17 @@ void stack_unref(struct stack *stack)
 	if (!stack)
 		return;
 	pthread_mutex_lock(&table.lock);
-	struct stack *dead = NULL;
-	if (--stack->refs == 0)
-		dead = stack->current ? surplus() : stack;
+	struct stack *dead = --stack->refs == 0 && !stack->current ? stack : NULL;
+	bool idle = stack->refs == 0 && !dead;
 	pthread_mutex_unlock(&table.lock);
-	if (dead)
-		stack_free(dead);
+	while (dead || idle) {
+		if (dead)
+			stack_free(dead);
+		pthread_mutex_lock(&table.lock);
+		dead = idle ? surplus() : NULL;
+		pthread_mutex_unlock(&table.lock);
+		idle = dead != NULL;
+	}
 }
 
 void stack_stop(void)
@@ -150,7 +174,7 @@ struct stack *stack_find(uint32_t serial)
 	while (stack && stack->serial != serial)
 		stack = stack->older;
 	if (stack)
-		stack->refs++;
+		use(stack);
 	pthread_mutex_unlock(&table.lock);
 	return stack;
 }
@@ -212,7 +236,7 @@ static struct stack *table_find(const struct node *dir, bool recursive, const ch
 	       (stack->members->dirs[0].node != dir || stack->members->recursive != recursive || strcmp(stack->spec, spec) != 0))
 		stack = stack->older;
 	if (stack)
-		stack->refs++;
+		use(stack);
 	pthread_mutex_unlock(&table.lock);
 	return stack;
 }
@@ -235,12 +259,29 @@ static bool names_are_right(struct stack *stack)
 	return true;
 }
 
+/* The list of another stack of that directory and kind, whose names are still right; NULL: there is none. */
+static struct members *shared_members(const struct node *dir, bool recursive)
+{
+	struct members *members = NULL;
+	struct err ignored = ERR_NONE;
+	pthread_mutex_lock(&table.lock);
+	for (struct stack *stack = table.newest; stack && !members; stack = stack->older)
+		if (stack->members->dirs[0].node == dir && stack->members->recursive == recursive)
+			members = members_ref(stack->members);
+	pthread_mutex_unlock(&table.lock);
+	if (members && !config.immutable && members_check_names(members, &ignored)) {
+		members_unref(members);
+		members = NULL;
+	}
+	return members;
+}
+
 static int make(struct node *dir, bool recursive, const char *spec, enum stack_form form, const struct patience *patience,
 		struct stack **ret_stack, struct err *err)
 {
-	struct members *members;
 	uint64_t now = pool_now_ns();
-	int rc = members_list(dir, recursive, patience, &members, err);
+	struct members *members = shared_members(dir, recursive);
+	int rc = members ? 0 : members_list(dir, recursive, patience, &members, err);
 	if (rc)
 		return rc;
 	struct stack *stack = stack_new(members, spec);

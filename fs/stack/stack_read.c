@@ -210,7 +210,8 @@ static void submit_ahead(struct stack_reader *reader, uint64_t first, uint64_t e
 static uint64_t most_ahead(const struct stack *stack)
 {
 	uint64_t each = stack->row_bytes < STACK_PIECE_BYTES ? stack->row_bytes : STACK_PIECE_BYTES;
-	uint64_t most = AHEAD_BYTES / each, least = 4 * (uint64_t)config.threads, budget = config.cache_bytes / 4 / each;
+	uint64_t most = AHEAD_BYTES / each, least = 4 * (uint64_t)config.threads;
+	uint64_t budget = cache_room_bytes() / 4 / cache_cost_bytes(each);
 	most = most < least ? least : most;
 	return most < budget ? most : budget;
 }

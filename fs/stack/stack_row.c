@@ -21,7 +21,7 @@ static int read_member(struct stack *stack, struct image *image, uint64_t offset
 	if (rc)
 		return rc;
 	struct image_area area = image_area_of_view(&picture, view);
-	rc = image_use(image, &area, NULL, NULL, err);
+	rc = image_use(image, &area, NULL, NULL, NULL, err);
 	if (rc == 0) {
 		struct image_reader reader;
 		struct stack_shape shape = stack_shape_of(view_info(view));

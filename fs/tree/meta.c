@@ -11,7 +11,7 @@
 #include "fs/view/npy.h"
 #include "fs/view/view.h"
 
-enum { SCHEMA_VERSION = 1, MAX_VIEWS = 32 };
+enum { SCHEMA_VERSION = 1, MAX_VIEWS = 32, MOST_WARNINGS_BYTES = 256 << 10 };
 
 static const char *const type_name[] = {
 	[SAMPLE_U8] = "U8", [SAMPLE_U16] = "U16", [SAMPLE_U32] = "U32", [SAMPLE_F16] = "F16", [SAMPLE_F32] = "F32"};
@@ -296,11 +296,23 @@ static void put_files(struct json *json, const struct meta_file *files, size_t n
 	json_end_object(json);
 }
 
-static void put_warnings(struct json *json, const struct codec_header *header)
+static void put_warnings(struct json *json, const struct codec_header *header, size_t ncut)
 {
+	char words[128];
+	size_t start = json->len_bytes;
 	json_array(json, "warnings");
-	for (size_t i = 0; i < header->nwarnings; i++)
+	if (ncut) {
+		snprintf(words, sizeof words, "attributes that are long: of %zu only the size is told here, or nothing", ncut);
+		json_string(json, NULL, words);
+	}
+	for (size_t i = 0; i < header->nwarnings; i++) {
+		if (json->len_bytes - start > MOST_WARNINGS_BYTES) {
+			snprintf(words, sizeof words, "and %zu more warnings", header->nwarnings - i);
+			json_string(json, NULL, words);
+			break;
+		}
 		json_string(json, NULL, header->warnings[i]);
+	}
 	json_end_array(json);
 }
 
@@ -322,8 +334,8 @@ int meta_make(const struct picture *picture, const struct codec *codec, const st
 	put_geometry(&json, picture);
 	put_contents(&json, picture, pictures, is_root);
 	put_source(&json, source, codec);
-	meta_put_attributes(&json, picture->part);
-	put_warnings(&json, picture->header);
+	size_t ncut = meta_put_attributes(&json, picture->part);
+	put_warnings(&json, picture->header, ncut);
 	put_files(&json, files, nfiles);
 	if (picture->part->unsupported) {
 		json_object(&json, "error");

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_HEX_BYTES = 64 };
+enum { MAX_HEX_BYTES = 64, MOST_BYTES = 4 << 20, MOST_SIZES_BYTES = 1 << 20, SHORT_COUNT = 4096 };
 
 static void put_bytes(struct json *json, const char *key, const struct codec_attribute *attribute)
 {
@@ -57,9 +57,40 @@ static void put_attribute(struct json *json, const char *key, const struct codec
 		return;
 	}
 	json_array(json, key);
-	for (size_t i = 0; i < attribute->count; i++)
+	for (size_t i = 0; i < attribute->count && !json->over; i++)
 		put_element(json, NULL, attribute, i);
 	json_end_array(json);
+}
+
+/* What may still be written: of attributes, of sizes instead of them, and in vain of what turned out to be too long. */
+struct room {
+	size_t left_bytes, left_sizes_bytes, left_vain_bytes;
+	size_t ncut;
+};
+
+/* An attribute that is too long for what is left is told by its size alone, or not at all. */
+static void put_bounded(struct json *json, const char *key, const struct codec_attribute *attribute, struct room *room)
+{
+	struct json_mark mark;
+	size_t before = json->len_bytes;
+	bool is_short = attribute->count <= SHORT_COUNT && attribute->type != ATTRIBUTE_TEXTS;
+	size_t most_bytes = is_short || room->left_bytes < room->left_vain_bytes ? room->left_bytes : room->left_vain_bytes;
+	json_limit(json, most_bytes, &mark);
+	put_attribute(json, key, attribute);
+	if (json_end_limit(json, &mark)) {
+		room->left_bytes -= json->len_bytes - before;
+		return;
+	}
+	room->ncut++;
+	if (!is_short)
+		room->left_vain_bytes -= most_bytes;
+	json_limit(json, room->left_sizes_bytes, &mark);
+	json_object(json, key);
+	json_uint(json, attribute->type == ATTRIBUTE_TEXT || attribute->type == ATTRIBUTE_BYTES ? "nbytes" : "count",
+		  attribute->count);
+	json_end_object(json);
+	if (json_end_limit(json, &mark))
+		room->left_sizes_bytes -= json->len_bytes - before;
 }
 
 struct named {
@@ -94,8 +125,9 @@ static char *free_key(const struct named *sorted, size_t count, const struct nam
 	return NULL;
 }
 
-static void put_sorted(struct json *json, const struct named *sorted, size_t count)
+static size_t put_sorted(struct json *json, const struct named *sorted, size_t count)
 {
+	struct room room = {MOST_BYTES, MOST_SIZES_BYTES, MOST_BYTES, 0};
 	unsigned number = 2;
 	for (size_t i = 0; i < count; i++) {
 		bool new_group = i == 0 || strcmp(sorted[i].attribute->group, sorted[i - 1].attribute->group) != 0;
@@ -104,23 +136,24 @@ static void put_sorted(struct json *json, const struct named *sorted, size_t cou
 		if (new_group)
 			json_object(json, sorted[i].attribute->group);
 		if (i == 0 || compare_keys(&sorted[i], &sorted[i - 1]) != 0) {
-			put_attribute(json, sorted[i].key, sorted[i].attribute);
+			put_bounded(json, sorted[i].key, sorted[i].attribute, &room);
 			number = 2;
 			continue;
 		}
 		char *key = free_key(sorted, count, &sorted[i], &number);
 		json->failed |= !key;
 		if (key)
-			put_attribute(json, key, sorted[i].attribute);
+			put_bounded(json, key, sorted[i].attribute, &room);
 		free(key);
 	}
 	if (count)
 		json_end_object(json);
+	return room.ncut;
 }
 
-void meta_put_attributes(struct json *json, const struct codec_part *part)
+size_t meta_put_attributes(struct json *json, const struct codec_part *part)
 {
-	size_t count = part->nattributes, n = 0;
+	size_t count = part->nattributes, n = 0, ncut = 0;
 	struct named *named = calloc(count + 1, sizeof *named);
 	json_object(json, "attributes");
 	for (; named && n < count; n++) {
@@ -131,11 +164,12 @@ void meta_put_attributes(struct json *json, const struct codec_part *part)
 	}
 	if (n == count) {
 		qsort(named, count, sizeof *named, compare_attributes);
-		put_sorted(json, named, count);
+		ncut = put_sorted(json, named, count);
 	}
 	json->failed |= !named || n < count;
 	json_end_object(json);
 	for (size_t i = 0; i < n; i++)
 		free(named[i].key);
 	free(named);
+	return ncut;
 }

@@ -7,6 +7,6 @@
 
 /* The object "attributes": an object for each group, in it the attributes by name. Of several with one name the second is
  * called "name (2)", or the next number that is free. Bytes are {"nbytes": n} and, up to 64, "hex". */
-void meta_put_attributes(struct json *json, const struct codec_part *part);
+size_t meta_put_attributes(struct json *json, const struct codec_part *part);
 
 #endif

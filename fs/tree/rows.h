@@ -6,6 +6,7 @@
 #include "fs/source/node.h"
 #include "fs/base/patience.h"
 #include "fs/image/target.h"
+#include "fs/store/texts.h"
 
 /* Continues the folders of node.h. */
 enum {
@@ -83,6 +84,8 @@ int text_stack_readme(const struct folder *folder, char **ret_text, size_t *ret_
 
 /* text.c */
 int text_meta(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);
+/* The same of an image whose header could be read, kept for the next who asks; one reference, NULL: no memory. */
+struct text *text_meta_kept(const struct folder *folder);
 int text_error(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);
 int text_views_readme(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);
 /* attributes/palette.npy: uint8 (n, 4), R G B A as the file stores them, 255 where it has no alpha. */

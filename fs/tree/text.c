@@ -90,6 +90,21 @@ int text_meta(const struct folder *folder, char **ret_text, size_t *ret_len_byte
 	return rc;
 }
 
+struct text *text_meta_kept(const struct folder *folder)
+{
+	struct text_key key = {{folder->node->ino, image_version(folder->target.image)}};
+	struct text *text = texts_find(&key);
+	char *bytes;
+	size_t len_bytes;
+	if (text)
+		return text;
+	texts_begin();
+	if (text_meta(folder, &bytes, &len_bytes) == 0)
+		text = texts_keep(&key, bytes, len_bytes);
+	texts_end();
+	return text;
+}
+
 int text_error(const struct folder *folder, char **ret_text, size_t *ret_len_bytes)
 {
 	int len = asprintf(ret_text, "%s\n", folder->err.text);
