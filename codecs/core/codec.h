@@ -225,6 +225,8 @@ struct codec {
 	int (*decode_kept)(struct codec_image *image, struct codec_cursor **cursor, uint32_t part, uint32_t level, uint32_t cx,
 			   uint32_t cy, void *dst, struct err *err);
 	void (*cursor_free)(struct codec_cursor *cursor); /* NULL is fine */
+	/* What a cursor holds from its first chunk on until it is freed. NULL: no more than a few chunks. */
+	uint64_t (*cursor_bytes)(const struct codec_image *image);
 };
 
 /* Where the samples of a decoded chunk lie: the sample of plane p at chunk column i, row j (in that plane's own samples)

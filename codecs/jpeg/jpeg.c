@@ -35,6 +35,7 @@ enum {
 struct jpeg_image {
 	struct codec_image base;
 	int max_scans;
+	uint64_t coefficient_bytes; /* of a file with several scans */
 };
 
 struct codec_cursor {
@@ -239,6 +240,8 @@ static int check_scans(struct jpeg_reader *reader, struct jpeg_image *image, con
 	if (jpeg_has_multiple_scans(&reader->cinfo) && blocks > limits->max_chunk_bytes / sizeof(JBLOCK))
 		return err_set(err, -EFBIG, "the coefficients of all scans take more than %" PRIu64 " bytes",
 			       limits->max_chunk_bytes);
+	if (jpeg_has_multiple_scans(&reader->cinfo))
+		image->coefficient_bytes = blocks * sizeof(JBLOCK);
 	uint64_t scans = SCAN_BLOCKS / blocks;
 	image->max_scans = scans > MAX_SCANS ? MAX_SCANS : scans < MIN_SCANS ? MIN_SCANS : (int)scans;
 	return 0;
@@ -314,6 +317,11 @@ static int jpeg_open(struct bytes *bytes, const struct codec_limits *limits, str
 }
 
 /* ---- decoding ---- */
+
+static uint64_t jpeg_cursor_bytes(const struct codec_image *image)
+{
+	return ((const struct jpeg_image *)image)->coefficient_bytes;
+}
 
 static void jpeg_cursor_free(struct codec_cursor *cursor)
 {
@@ -419,4 +427,5 @@ const struct codec codec_jpeg = {
 	.decode = jpeg_decode,
 	.decode_kept = jpeg_decode_kept,
 	.cursor_free = jpeg_cursor_free,
+	.cursor_bytes = jpeg_cursor_bytes,
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "codecs/core/helpers.h"
+#include "flight.h"
 #include "fs/base/status.h"
 
 enum {
@@ -46,10 +47,13 @@ static bool helpers_wanted(void)
 	return pool_is_contended();
 }
 
+static bool free_oldest_parked(void);
+
 void fill_lend_helpers(void)
 {
 	static const struct codec_helpers helpers = {start_helper, helpers_wanted};
 	codec_lend_helpers(&helpers);
+	flight_set_reclaim(free_oldest_parked);
 }
 
 /* ---- chunks ---- */
@@ -118,19 +122,24 @@ struct fill_batch {
 	struct pool_task task;
 	struct image *image;
 	uint64_t len_bytes; /* of all chunks, decoded */
-	unsigned n;
+	unsigned n, at;
+	bool here;                       /* it is run by who made it */
 	struct chunk *chunks[MAX_BATCH]; /* pinned */
 };
 
 static void fill_batch_run(struct pool_task *task)
 {
 	struct fill_batch *batch = (struct fill_batch *)task;
-	for (unsigned i = 0; i < batch->n; i++) {
+	for (; batch->at < batch->n; batch->at++) {
 		struct err err = ERR_NONE;
-		struct chunk_key key = cache_key(batch->chunks[i]);
+		struct chunk *chunk = batch->chunks[batch->at];
+		struct chunk_key key = cache_key(chunk);
 		size_t len_bytes = (size_t)chunk_len_bytes(batch->image, key);
+		if (!flight_enter(len_bytes, batch->here ? NULL : task))
+			return;
 		void *data = decode_chunk(batch->image, NULL, key, len_bytes, &err);
-		chunk_settle(batch->image, batch->chunks[i], data, len_bytes, &err);
+		flight_leave(len_bytes);
+		chunk_settle(batch->image, chunk, data, len_bytes, &err);
 	}
 	image_unref(batch->image);
 	free(batch);
@@ -149,7 +158,9 @@ void fill_start_end(struct fill_batch **batch)
 {
 	struct fill_batch *full = *batch;
 	*batch = NULL;
-	if (full && pool_is_worker())
+	if (full)
+		full->here = pool_is_worker();
+	if (full && full->here)
 		fill_batch_run(&full->task);
 	else if (full)
 		pool_submit(&full->task, POOL_DECODE);
@@ -199,11 +210,37 @@ static void unpark(struct image *image)
 	pthread_mutex_unlock(&parked.lock);
 }
 
+static uint64_t cursor_bytes(const struct image *image)
+{
+	const struct codec *codec = image->codec_image->codec;
+	return codec->cursor_bytes ? codec->cursor_bytes(image->codec_image) : 0;
+}
+
+/* Also where its making failed. */
 static void cursor_free(struct image *image)
 {
 	if (image->cursor)
 		image->codec_image->codec->cursor_free(image->cursor);
 	image->cursor = NULL;
+	if (!image->flight_bytes)
+		return;
+	cache_reserve(-(int64_t)cursor_bytes(image));
+	flight_leave(image->flight_bytes);
+	image->flight_bytes = 0;
+}
+
+static bool free_oldest_parked(void)
+{
+	pthread_mutex_lock(&parked.lock);
+	struct image *oldest = parked.oldest;
+	while (oldest && !oldest->flight_bytes)
+		oldest = oldest->parked_newer;
+	if (oldest) {
+		parked_remove(oldest);
+		cursor_free(oldest);
+	}
+	pthread_mutex_unlock(&parked.lock);
+	return oldest != NULL;
 }
 
 void fill_free_cursor(struct image *image)
@@ -212,14 +249,8 @@ void fill_free_cursor(struct image *image)
 	cursor_free(image);
 }
 
-void fill_park_cursor(struct image *image)
+static void park(struct image *image)
 {
-	unpark(image); /* from here on it is ours alone */
-	/* a format without a check is decoded whole at open; what its cursor may hold (all coefficients) is too much to keep */
-	if (!image->cursor || !image->codec_image->codec->check) {
-		cursor_free(image);
-		return;
-	}
 	pthread_mutex_lock(&parked.lock);
 	image->parked_older = parked.newest;
 	image->parked_newer = NULL;
@@ -232,6 +263,18 @@ void fill_park_cursor(struct image *image)
 		cursor_free(oldest);
 	}
 	pthread_mutex_unlock(&parked.lock);
+	if (flight_is_wanted())
+		free_oldest_parked();
+}
+
+void fill_park_cursor(struct image *image)
+{
+	unpark(image); /* from here on it is ours alone */
+	/* a format without a check is decoded whole at open; what its cursor may hold (all coefficients) is too much to keep */
+	if (!image->cursor || !image->codec_image->codec->check)
+		cursor_free(image);
+	else
+		park(image);
 }
 
 static bool known_to_fail(const struct image *image, struct chunk_key key)
@@ -284,8 +327,9 @@ static bool settle_pending(struct image *image, struct chunk_key key, void *data
 	return given;
 }
 
-/* Moves the cursor by one row. A row that nobody asked for is kept all the same, unless it is there already. */
-static void forward_step(struct image *image, struct chunk_key target)
+/* The cursor becomes the running task's, and one that can go on to the target; false where it has to wait for memory, and then the
+ * task asks again. */
+static bool cursor_take(struct image *image, struct chunk_key target, struct pool_task *task)
 {
 	unpark(image);
 	bool behind = target.part != image->cursor_part || target.level != image->cursor_level || target.cy < image->cursor_row;
@@ -295,8 +339,24 @@ static void forward_step(struct image *image, struct chunk_key target)
 		image->cursor_level = target.level;
 		image->cursor_row = 0;
 	}
+	if (image->flight_bytes)
+		return true;
+	uint64_t len_bytes = chunk_len_bytes(image, target);
+	len_bytes = cursor_bytes(image) + (len_bytes < FLIGHT_LEAST_BYTES ? 0 : len_bytes);
+	if (!flight_enter(len_bytes, task))
+		return false;
+	if (len_bytes >= FLIGHT_LEAST_BYTES) {
+		image->flight_bytes = len_bytes;
+		cache_reserve((int64_t)cursor_bytes(image));
+	}
+	return true;
+}
+
+/* Moves the cursor by one row. A row that nobody asked for is kept all the same, unless it is there already. */
+static void forward_step(struct image *image)
+{
 	struct err err = ERR_NONE, ignored = ERR_NONE;
-	struct chunk_key key = {target.part, target.level, 0, image->cursor_row};
+	struct chunk_key key = {image->cursor_part, image->cursor_level, 0, image->cursor_row};
 	struct chunk *passing = NULL;
 	bool unasked = cache_begin(&image->chunks, key, &passing, &ignored) == CACHE_BEGUN;
 	size_t len_bytes = (size_t)chunk_len_bytes(image, key);
@@ -313,8 +373,9 @@ static void forward_step(struct image *image, struct chunk_key target)
 		cache_release(data, len_bytes);
 }
 
-/* Decodes until nothing is pending; false where others should have their turn first. */
-static bool forward_until_done(struct image *image, bool yields)
+/* Decodes until nothing is pending, and then true. With a task false: others should have their turn first, and *ret_again whether
+ * the task is to be submitted for that. */
+static bool forward_until_done(struct image *image, struct pool_task *task, bool *ret_again)
 {
 	for (;;) {
 		pthread_mutex_lock(&image->lock);
@@ -322,14 +383,19 @@ static bool forward_until_done(struct image *image, bool yields)
 			image->fill_running = false;
 			if (image->nusers == 0)
 				fill_park_cursor(image);
+			else if (image->flight_bytes)
+				park(image);
 			pthread_mutex_unlock(&image->lock);
 			image_unref(image);
 			return true;
 		}
 		struct chunk_key target = next_target(image);
 		pthread_mutex_unlock(&image->lock);
-		forward_step(image, target);
-		if (yields && pool_is_contended())
+		*ret_again = cursor_take(image, target, task);
+		if (!*ret_again)
+			return false;
+		forward_step(image);
+		if (task && pool_is_contended())
 			return false;
 	}
 }
@@ -338,7 +404,8 @@ static bool forward_until_done(struct image *image, bool yields)
 static void forward_run(struct pool_task *task)
 {
 	struct image *image = (struct image *)((char *)task - offsetof(struct image, fill_task));
-	if (!forward_until_done(image, true))
+	bool again;
+	if (!forward_until_done(image, task, &again) && again)
 		pool_submit(task, POOL_DECODE);
 }
 
@@ -363,7 +430,7 @@ static void submit_forward(struct image *image, struct chunk *chunk)
 	if (start) {
 		image->fill_task.run = forward_run;
 		if (pool_is_worker())
-			forward_until_done(image, false);
+			forward_until_done(image, NULL, &(bool){false});
 		else
 			pool_submit(&image->fill_task, POOL_DECODE);
 		return;

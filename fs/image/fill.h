@@ -59,12 +59,21 @@ struct image {
 	struct pending *pending;
 	struct codec_cursor *cursor;
 	uint32_t cursor_part, cursor_level, cursor_row;
+	uint64_t flight_bytes;                     /* what the cursor, or its making, has of flight.h */
 	struct image *parked_newer, *parked_older; /* fill.c's list of cursors kept between opens, under its lock */
-	bool parked;
-	struct err fill_err; /* the decoder fails at row fill_err_row of the cursor's part and level */
+	bool parked;                               /* the cursor may be freed by others: under fill.c's lock */
+	struct err fill_err;                       /* the decoder fails at row fill_err_row of the cursor's part and level */
 	uint32_t fill_err_part, fill_err_level, fill_err_row;
 	struct cache_group chunks;
 	struct backing_group backings;
+};
+
+/* Who opens the image, and as the first has it alone. */
+struct opening {
+	const struct image_area *area;
+	const struct patience *patience;
+	void (*meanwhile)(void *context); /* may be NULL, as in image_use */
+	void *context;
 };
 
 struct fill_batch;
@@ -80,10 +89,10 @@ bool image_is_small(const struct image *image);
 void image_lacks_chunk(struct image *image, const struct err *err, const char *stage);
 /* Whether the codec's own check refuses the chunk: then that it can't be decoded is no damage of the others. */
 bool image_chunk_is_missing(struct image *image, struct chunk_key key);
-int image_decode_area(struct image *image, const struct image_area *area, struct err *err); /* in image.c */
+int image_decode_area(struct image *image, const struct image_area *area, const struct patience *patience,
+		      struct err *err); /* in image.c */
 /* The part of image_use that depends on area. */
-int image_check_area(struct image *image, const struct image_area *area, void (*meanwhile)(void *context), void *context,
-		     struct err *err);
+int image_check_area(struct image *image, const struct opening *opening, struct err *err);
 
 /* Threads of the pool without work help decoders; before the first decode. */
 void fill_lend_helpers(void);

@@ -12,10 +12,11 @@
 
 #include "fs/base/config.h"
 #include "fill.h"
+#include "fs/store/memory.h"
 #include "fs/store/pace.h"
 #include "fs/base/status.h"
 
-enum { NBUCKETS = 1 << 14, MAX_LOOKED_AT = 4096, FEW_CHUNKS = 8, SMALL_BYTES = 256 << 10 };
+enum { NBUCKETS = 1 << 14, MAX_LOOKED_AT = 4096, FEW_CHUNKS = 8, SMALL_BYTES = 256 << 10, TABLE_ENTRY_BYTES = 9 };
 
 static struct {
 	pthread_mutex_t lock;
@@ -42,14 +43,19 @@ static struct image_key key_of(const struct image_spec *spec)
 	return (struct image_key){{id->device, id->inode, id->size_bytes, (uint64_t)id->mtime_ns, (uint64_t)id->ctime_ns + 1}};
 }
 
-static struct image **bucket_of(const struct image_key *key)
+static uint64_t hash_of(const struct image_key *key)
 {
 	uint64_t h = 0;
 	for (unsigned i = 0; i < 5; i++) {
 		h = (h ^ key->words[i]) * 0x9e3779b97f4a7c15u;
 		h ^= h >> 31;
 	}
-	return &table.buckets[h & (NBUCKETS - 1)];
+	return h;
+}
+
+static struct image **bucket_of(const struct image_key *key)
+{
+	return &table.buckets[hash_of(key) & (NBUCKETS - 1)];
 }
 
 static void idle_remove(struct image *image)
@@ -80,6 +86,7 @@ static void image_free(struct image *image)
 	pthread_cond_destroy(&image->checked);
 	free(image->path);
 	cache_reserve(-(int64_t)image->header_bytes);
+	memory_note_freed(image->header_bytes);
 	free(image);
 	status_sub(&status.images_known, 1);
 }
@@ -156,6 +163,15 @@ static int open_header(struct image *image, const struct image_spec *spec, struc
 	return 0;
 }
 
+static void init_monotonic(pthread_cond_t *condition)
+{
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(condition, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
 static struct image *image_new(const struct image_spec *spec)
 {
 	struct image *image = calloc(1, sizeof *image);
@@ -172,10 +188,20 @@ static struct image *image_new(const struct image_spec *spec)
 	image->entry = spec->entry;
 	image->opening = true;
 	pthread_mutex_init(&image->lock, NULL);
-	pthread_cond_init(&image->checked, NULL);
+	init_monotonic(&image->checked);
 	cache_group_init(&image->chunks);
 	status_add(&status.images_known, 1);
 	return image;
+}
+
+/* Of formats whose chunks are decoded alone: the codec's table of them. */
+static uint64_t table_bytes(const struct codec_header *header)
+{
+	uint64_t nchunks = 0;
+	for (uint32_t p = 0; p < header->nparts; p++)
+		for (uint32_t i = 0; i < header->parts[p].nlevels && header->parts[p].access == CODEC_ACCESS_CHUNK; i++)
+			nchunks += (uint64_t)header->parts[p].levels[i].nchunks_x * header->parts[p].levels[i].nchunks_y;
+	return nchunks * TABLE_ENTRY_BYTES;
 }
 
 static uint64_t header_bytes(const struct image *image)
@@ -183,7 +209,7 @@ static uint64_t header_bytes(const struct image *image)
 	uint64_t n = sizeof *image + strlen(image->path);
 	if (!image->codec_image)
 		return n;
-	n += image->codec_image->arena.used_bytes + 2048;
+	n += image->codec_image->arena.used_bytes + 2048 + table_bytes(&image->codec_image->header);
 	return n + (image->archive ? archive_copied_bytes(image->archive, image->entry) : 0);
 }
 
@@ -268,6 +294,11 @@ void image_unref(struct image *image)
 	image_free(image);
 }
 
+uint64_t image_version(const struct image *image)
+{
+	return hash_of(&image->key);
+}
+
 const struct codec *image_codec(const struct image *image)
 {
 	return image->codec_image->codec;
@@ -332,11 +363,12 @@ static int decode_chunk_of(struct image_reader *reader, uint32_t cx, uint32_t cy
 	return rc;
 }
 
-int image_decode_area(struct image *image, const struct image_area *area, struct err *err)
+int image_decode_area(struct image *image, const struct image_area *area, const struct patience *patience, struct err *err)
 {
 	const struct view_chunks *chunks = &area->chunks;
 	struct image_reader reader;
 	image_reader_init(&reader, image, area->part, area->level);
+	reader.patience = patience;
 	reader.source.want(&reader, chunks->cx0, chunks->cy0, chunks->cx1, chunks->cy1);
 	/* of a few chunks the last is waited for first: the others are decoded by then, and each wait is a wake-up */
 	int rc = count_chunks(chunks) <= FEW_CHUNKS ? decode_chunk_of(&reader, chunks->cx1, chunks->cy1, err) : 0;
@@ -347,10 +379,23 @@ int image_decode_area(struct image *image, const struct image_area *area, struct
 	return rc;
 }
 
-int image_decode_level(struct image *image, uint32_t part, uint32_t level, struct err *err)
+static int decode_level(struct image *image, uint32_t part, uint32_t level, const struct patience *patience, struct err *err)
 {
 	struct image_area area = image_area_of_level(image, part, level);
-	return image_decode_area(image, &area, err);
+	return image_decode_area(image, &area, patience, err);
+}
+
+int image_decode_level(struct image *image, uint32_t part, uint32_t level, struct err *err)
+{
+	return decode_level(image, part, level, NULL, err);
+}
+
+uint64_t image_level_cost_bytes(const struct image *image, uint32_t part, uint32_t level)
+{
+	const struct codec_part *p = &image_header(image)->parts[part];
+	const struct codec_level *l = &p->levels[level];
+	uint64_t nchunks = (uint64_t)l->nchunks_x * l->nchunks_y;
+	return image_level_bytes(image, part, level) + nchunks * (cache_cost_bytes(1) - 1);
 }
 
 uint64_t image_level_bytes(const struct image *image, uint32_t part, uint32_t level)
@@ -362,15 +407,20 @@ uint64_t image_level_bytes(const struct image *image, uint32_t part, uint32_t le
 	return sample_bytes * p->levels[level].width * p->levels[level].height;
 }
 
-int image_decode_all(struct image *image, struct err *err)
+static int decode_all(struct image *image, const struct patience *patience, struct err *err)
 {
 	const struct codec_header *header = image_header(image);
 	int rc = 0;
 	for (uint32_t part = 0; part < header->nparts && rc == 0; part++)
 		for (uint32_t level = 0; level < header->parts[part].nlevels && rc == 0; level++)
 			if (!header->parts[part].unsupported)
-				rc = image_decode_level(image, part, level, err);
+				rc = decode_level(image, part, level, patience, err);
 	return rc;
+}
+
+int image_decode_all(struct image *image, struct err *err)
+{
+	return decode_all(image, NULL, err);
 }
 
 /* Whether the first read decodes about all of it anyway (a band of a forward decoder has as many bytes): then open does, so
@@ -418,13 +468,6 @@ struct backing_group *image_backings(struct image *image)
 	return &image->backings;
 }
 
-/* Who is first to open the image, and so has it alone. */
-struct opening {
-	const struct image_area *area;
-	void (*meanwhile)(void *context);
-	void *context;
-};
-
 /* Not of what is read out of an archive, which is inflated forwards for the check too; and not by a worker, which would decode
  * itself first, and where that fails wait for its own check. */
 static bool starts_early(const struct image *image, const struct image_area *area)
@@ -448,20 +491,48 @@ static int run_checks(struct image *image, const struct opening *opening, struct
 	if (rc == 0 && opening->meanwhile && all)
 		opening->meanwhile(opening->context);
 	if (rc == 0 && all)
-		return image_decode_all(image, err);
+		return decode_all(image, opening->patience, err);
 	struct err again = ERR_NONE; /* no damage of all: it is found again by image_use */
 	if (rc == 0 && opening->meanwhile && codec->check_chunks && image_is_small(image))
-		image_check_area(image, opening->area, opening->meanwhile, opening->context, &again);
+		image_check_area(image, opening, &again);
 	return rc;
+}
+
+static bool check_is_over(void *context)
+{
+	struct image *image = context;
+	pthread_mutex_lock(&image->lock);
+	bool over = image->check_state != CHECK_RUNNING;
+	pthread_mutex_unlock(&image->lock);
+	return over;
+}
+
+/* Waits while somebody else checks; with the lock held. */
+static int wait_for_others(struct image *image, const struct patience *patience, struct err *err)
+{
+	while (image->check_state == CHECK_RUNNING) {
+		if (pool_is_worker()) {
+			pthread_mutex_unlock(&image->lock);
+			pool_work_until(check_is_over, image);
+			pthread_mutex_lock(&image->lock);
+		} else if (!pool_help(&image->lock)) {
+			patience_nap(&image->checked, &image->lock);
+			if (image->check_state == CHECK_RUNNING && patience_is_over(patience))
+				return err_set(err, -EINTR, "the reader gave up");
+		}
+	}
+	return 0;
 }
 
 /* Runs the checks once; everyone else waits for their end. */
 static int image_check(struct image *image, const struct opening *opening, struct err *err)
 {
 	pthread_mutex_lock(&image->lock);
-	while (image->check_state == CHECK_RUNNING)
-		if (!pool_help(&image->lock))
-			pthread_cond_wait(&image->checked, &image->lock);
+	int waited = wait_for_others(image, opening->patience, err);
+	if (waited) {
+		pthread_mutex_unlock(&image->lock);
+		return waited;
+	}
 	bool mine = image->check_state == CHECK_NEEDED, mine_early = mine && starts_early(image, opening->area);
 	if (mine)
 		image->check_state = CHECK_RUNNING;
@@ -482,6 +553,7 @@ static int image_check(struct image *image, const struct opening *opening, struc
 	image->early = false;
 	pthread_cond_broadcast(&image->checked);
 	pthread_mutex_unlock(&image->lock);
+	pool_tell();
 	return rc ? err_copy(err, &found) : 0;
 }
 
@@ -492,7 +564,8 @@ void image_set_prefetched(struct image *image, uint32_t number)
 	pthread_mutex_unlock(&image->lock);
 }
 
-int image_use(struct image *image, const struct image_area *area, void (*meanwhile)(void *context), void *context, struct err *err)
+int image_use(struct image *image, const struct image_area *area, const struct patience *patience, void (*meanwhile)(void *context),
+	      void *context, struct err *err)
 {
 	pthread_mutex_lock(&image->lock);
 	image->nusers++;
@@ -502,12 +575,12 @@ int image_use(struct image *image, const struct image_area *area, void (*meanwhi
 		image->prefetched = 0;
 	pthread_mutex_unlock(&image->lock);
 	pace_read(prefetched);
-	const struct opening opening = {area, meanwhile, context};
+	const struct opening opening = {area, patience, meanwhile, context}, later = {area, patience, NULL, NULL};
 	int rc = config.verify == VERIFY_OFF ? 0 : image_check(image, &opening, err);
 	if (rc == 0 && config.verify != VERIFY_OFF)
 		rc = damage_of_all(image, err);
 	if (rc == 0 && config.verify == VERIFY_OPEN && image_codec(image)->check_chunks)
-		rc = image_check_area(image, area, NULL, NULL, err);
+		rc = image_check_area(image, &later, err);
 	if (rc)
 		image_unuse(image);
 	return rc;

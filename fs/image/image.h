@@ -31,6 +31,9 @@ struct image_spec {
 
 struct image;
 
+/* A number of this version of the file, practically another one for each. */
+uint64_t image_version(const struct image *image);
+
 int image_start(void); /* 0 or -ENOMEM; after cache_start and pool_start */
 void image_stop(void); /* forgets all images; none may be in use */
 
@@ -63,8 +66,10 @@ struct image_area image_area_of_level(const struct image *image, uint32_t part, 
  *   nothing of it is remembered but the words. A small image is not decoded whole then, but its area.
  * Where all of area is expected to be read, its decode begins beside the check of all of the image.
  * Where the first to open decodes the image or area here, meanwhile(context) (may be NULL) is called on this thread when all
- * else was right: it can be read already, each read waits for the decode, and everyone else waits for the end of the checks. */
-int image_use(struct image *image, const struct image_area *area, void (*meanwhile)(void *context), void *context, struct err *err);
+ * else was right: it can be read already, each read waits for the decode, and everyone else waits for the end of the checks.
+ * -EINTR where patience (NULL: endless) ends before a decode, or somebody else's check, does. */
+int image_use(struct image *image, const struct image_area *area, const struct patience *patience, void (*meanwhile)(void *context),
+	      void *context, struct err *err);
 void image_unuse(struct image *image);
 /* Somebody who uses it keeps len_bytes of values that were made from this level. Where that is all there is of the image, in the
  * same number of bytes (image_may_be_kept_as), and nobody else uses it, its samples are dropped: who asks for another form of it
@@ -97,6 +102,8 @@ int image_decode_all(struct image *image, struct err *err);
 int image_decode_level(struct image *image, uint32_t part, uint32_t level, struct err *err);
 /* The bytes that one level of one part decodes to. */
 uint64_t image_level_bytes(const struct image *image, uint32_t part, uint32_t level);
+/* What it costs the cache when all of it is decoded: small chunks cost more than their bytes. */
+uint64_t image_level_cost_bytes(const struct image *image, uint32_t part, uint32_t level);
 
 /* How one open array was read so far; embedded in its handle, shared by its concurrent reads. Set the lock up, the rest is 0. */
 struct image_pattern {

@@ -113,9 +113,9 @@ static void set_decoded(struct image *image, const struct image_area *area)
 	pthread_mutex_unlock(&image->lock);
 }
 
-int image_check_area(struct image *image, const struct image_area *area, void (*meanwhile)(void *context), void *context,
-		     struct err *err)
+int image_check_area(struct image *image, const struct opening *opening, struct err *err)
 {
+	const struct image_area *area = opening->area;
 	struct err found = ERR_NONE;
 	if (!area || !area->any)
 		return 0;
@@ -126,9 +126,9 @@ int image_check_area(struct image *image, const struct image_area *area, void (*
 	}
 	if (!image_is_small(image) || was_decoded(image, area))
 		return 0;
-	if (meanwhile)
-		meanwhile(context);
-	rc = image_decode_area(image, area, err);
+	if (opening->meanwhile)
+		opening->meanwhile(opening->context);
+	rc = image_decode_area(image, area, opening->patience, err);
 	if (rc == 0)
 		set_decoded(image, area);
 	return rc;

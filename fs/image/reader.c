@@ -9,21 +9,21 @@
 #include "fill.h"
 
 enum {
-	PIN_ROOM = 16,
+	PIN_ROOM = 32,
 	NEAR_BYTES = 256 << 10, /* the kernel's reads of one reader overtake each other by less */
 	STREAM_STREAK = 2,      /* so many reads that followed another: whoever wanted just a little has stopped */
 };
 
+/* What a chunk costs the cache. */
 static uint64_t chunk_bytes(const struct image_reader *reader)
 {
-	uint64_t len_bytes = codec_kept_bytes(&image_header(reader->image)->parts[reader->part], reader->level, 0, 0);
-	return len_bytes ? len_bytes : 1;
+	return cache_cost_bytes(codec_kept_bytes(&image_header(reader->image)->parts[reader->part], reader->level, 0, 0));
 }
 
-/* No more than a part of the budget. */
+/* No more than a part of the budget, so that what is started is still there when it is read. */
 static uint64_t most_chunks(const struct image_reader *reader)
 {
-	uint64_t most = config.cache_bytes / 4 / chunk_bytes(reader);
+	uint64_t most = cache_room_bytes() / 4 / chunk_bytes(reader);
 	return most ? most : 1;
 }
 
@@ -156,18 +156,57 @@ static void go_on(struct image_reader *reader, uint32_t cx, uint32_t cy)
 		start_until(reader, at + window);
 }
 
+/* ---- what is pinned: a table with open addressing, as there may be thousands of tiny chunks ---- */
+
+static size_t home_of(const struct image_reader *reader, struct chunk_key key)
+{
+	uint64_t h = ((uint64_t)key.cy << 32 | key.cx) * 0x9e3779b97f4a7c15u;
+	return (size_t)(h >> 32) & (reader->pinned_room - 1);
+}
+
+static void insert_pin(struct image_reader *reader, struct chunk *chunk)
+{
+	size_t slot = home_of(reader, cache_key(chunk));
+	while (reader->pinned[slot])
+		slot = (slot + 1) & (reader->pinned_room - 1);
+	reader->pinned[slot] = chunk;
+}
+
 static int remember_pin(struct image_reader *reader, struct chunk *chunk)
 {
-	if (reader->npinned == reader->pinned_room) {
-		size_t room = reader->pinned_room ? reader->pinned_room * 2 : PIN_ROOM;
-		struct chunk **grown = realloc(reader->pinned, room * sizeof(struct chunk *));
-		if (!grown)
+	if (2 * reader->npinned >= reader->pinned_room) {
+		struct chunk **before = reader->pinned;
+		size_t nbefore = reader->pinned_room, room = nbefore ? nbefore * 2 : PIN_ROOM;
+		struct chunk **table = calloc(room, sizeof(struct chunk *));
+		if (!table)
 			return -ENOMEM;
-		reader->pinned = grown;
+		reader->pinned = table;
 		reader->pinned_room = room;
+		for (size_t i = 0; i < nbefore; i++)
+			if (before[i])
+				insert_pin(reader, before[i]);
+		free(before);
 	}
-	reader->pinned[reader->npinned++] = chunk;
+	insert_pin(reader, chunk);
+	reader->npinned++;
 	return 0;
+}
+
+/* Takes it out and closes the gap. */
+static struct chunk *forget_pin(struct image_reader *reader, size_t slot)
+{
+	struct chunk **table = reader->pinned, *chunk = table[slot];
+	size_t mask = reader->pinned_room - 1;
+	for (size_t next = (slot + 1) & mask; table[next]; next = (next + 1) & mask) {
+		size_t home = home_of(reader, cache_key(table[next]));
+		if (((next - home) & mask) < ((next - slot) & mask))
+			continue; /* it stands between its home and the gap's other side */
+		table[slot] = table[next];
+		slot = next;
+	}
+	table[slot] = NULL;
+	reader->npinned--;
+	return chunk;
 }
 
 static int pin_once(struct image_reader *reader, struct chunk_key key, const void **ret_samples, struct err *err)
@@ -211,12 +250,14 @@ static void give_back(const struct image_reader *reader, struct chunk *chunk)
 static void reader_unpin(void *context, uint32_t cx, uint32_t cy)
 {
 	struct image_reader *reader = context;
-	for (size_t i = reader->npinned; i-- > 0;) {
-		struct chunk_key key = cache_key(reader->pinned[i]);
+	if (!reader->npinned)
+		return;
+	size_t slot = home_of(reader, (struct chunk_key){.cx = cx, .cy = cy});
+	for (; reader->pinned[slot]; slot = (slot + 1) & (reader->pinned_room - 1)) {
+		struct chunk_key key = cache_key(reader->pinned[slot]);
 		if (key.cx != cx || key.cy != cy)
 			continue;
-		give_back(reader, reader->pinned[i]);
-		reader->pinned[i] = reader->pinned[--reader->npinned];
+		give_back(reader, forget_pin(reader, slot));
 		return;
 	}
 }
@@ -244,8 +285,11 @@ static void drop_passed(struct image_reader *reader)
 
 void image_reader_end(struct image_reader *reader)
 {
-	for (size_t i = 0; i < reader->npinned; i++)
-		give_back(reader, reader->pinned[i]);
+	for (size_t i = 0; i < reader->pinned_room && reader->npinned; i++)
+		if (reader->pinned[i]) {
+			give_back(reader, reader->pinned[i]);
+			reader->npinned--;
+		}
 	free(reader->pinned);
 	if (reader->passing)
 		drop_passed(reader);

@@ -179,7 +179,7 @@ static int check_image(struct node *node, struct err *err)
 	if (rc)
 		return rc;
 	const char *unsupported = target.picture.part->unsupported;
-	rc = image_use(target.image, NULL, NULL, NULL, err);
+	rc = image_use(target.image, NULL, NULL, NULL, NULL, err);
 	if (rc == 0)
 		image_unuse(target.image);
 	if (rc == 0 && unsupported)

@@ -192,7 +192,7 @@ static void decode_member(const struct decode_task *decode)
 		return;
 	struct picture picture = picture_default(image_pictures(image), image_header(image), 0);
 	struct image_area area = image_area_of_level(image, picture.part_index, picture.level);
-	if (image_use(image, &area, NULL, NULL, &ignored) == 0) {
+	if (image_use(image, &area, NULL, NULL, NULL, &ignored) == 0) {
 		image_decode_level(image, picture.part_index, picture.level, &ignored);
 		image_unuse(image);
 	}

@@ -47,9 +47,9 @@ static void prefetch_image(struct node *node)
 	if (target_open(node, &target, &ignored))
 		return;
 	const struct picture *picture = &target.picture;
-	image_set_prefetched(target.image, pace_issue(image_level_bytes(target.image, picture->part_index, picture->level)));
+	image_set_prefetched(target.image, pace_issue(image_level_cost_bytes(target.image, picture->part_index, picture->level)));
 	struct image_area area = image_area_of_level(target.image, picture->part_index, picture->level);
-	if (image_use(target.image, &area, NULL, NULL, &ignored) == 0) {
+	if (image_use(target.image, &area, NULL, NULL, NULL, &ignored) == 0) {
 		image_decode_level(target.image, picture->part_index, picture->level, &ignored);
 		image_unuse(target.image);
 	}

@@ -232,9 +232,28 @@ static struct backing *find(const struct backing_group *group, uint64_t key)
 	return backing;
 }
 
+struct wait {
+	const struct backing_group *group;
+	uint64_t key;
+};
+
+/* Whether nobody is making it (any more). */
+static bool is_settled(void *context)
+{
+	const struct wait *wait = context;
+	pthread_mutex_lock(&all.lock);
+	const struct backing *backing = find(wait->group, wait->key);
+	bool settled = !backing || backing->id;
+	pthread_mutex_unlock(&all.lock);
+	return settled;
+}
+
 struct backing *backing_find(struct backing_group *group, uint64_t key, const struct patience *patience)
 {
 	struct backing *backing = NULL;
+	struct wait wait = {group, key};
+	if (pool_is_worker())
+		pool_work_until(is_settled, &wait);
 	pthread_mutex_lock(&all.lock);
 	while ((backing = find(group, key)) && !backing->id && !patience_is_over(patience))
 		if (!pool_help(&all.lock))
@@ -402,6 +421,7 @@ int backing_finish(struct backing *backing)
 	backing->id = id;
 	pthread_cond_broadcast(&all.settled);
 	pthread_mutex_unlock(&all.lock);
+	pool_tell();
 	return 0;
 }
 
@@ -419,8 +439,10 @@ void backing_unref(struct backing *backing)
 		idle_add(backing);
 	}
 	pthread_mutex_unlock(&all.lock);
-	if (given_up)
+	if (given_up) {
+		pool_tell();
 		backing_free(backing);
+	}
 }
 
 int backing_id(const struct backing *backing)

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "memory.h"
+#include "fs/base/pool.h"
 #include "fs/base/status.h"
 
 enum { WAIT_MS = 100, FIRST_BUCKETS = 1024, NSIGNALS = 16 };
@@ -21,10 +23,16 @@ struct chunk {
 	bool doomed; /* a passing failure: forgotten with the last pin, so that it can be tried again */
 	struct chunk *bucket_next;
 	struct chunk *group_next, **group_link;
-	struct chunk *newer, *older; /* the eviction list, only while READY and unpinned */
+	struct chunk *newer, *older; /* the eviction list, only while READY or FAILED, and unpinned */
 	void *data;
 	size_t len_bytes;
 	struct err *err; /* FAILED; NULL: out of memory */
+};
+
+/* What malloc makes of a chunk and of its words, and the chunk's share of the table, which has up to two places for each. */
+enum {
+	CHUNK_BYTES = (sizeof(struct chunk) + 8 + 15) / 16 * 16 + 2 * sizeof(struct chunk *),
+	ERR_BYTES = (sizeof(struct err) + 8 + 15) / 16 * 16,
 };
 
 static struct {
@@ -33,7 +41,8 @@ static struct {
 	struct chunk **buckets;
 	size_t nbuckets, nchunks;
 	struct chunk *newest, *oldest;
-	uint64_t budget_bytes, used_bytes, reserved_bytes;
+	uint64_t budget_bytes, used_bytes;
+	atomic_ullong reserved_bytes; /* changed with the lock held */
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 int cache_start(uint64_t budget_bytes)
@@ -94,11 +103,24 @@ static struct chunk *table_find(const struct cache_group *group, struct chunk_ke
 	return chunk;
 }
 
+static void charge(size_t len_bytes)
+{
+	cache.used_bytes += len_bytes;
+	status_add(&status.cache_bytes, len_bytes);
+}
+
+static void discharge(size_t len_bytes)
+{
+	cache.used_bytes -= len_bytes;
+	status_sub(&status.cache_bytes, len_bytes);
+}
+
 static struct chunk *table_insert(struct cache_group *group, struct chunk_key key)
 {
 	struct chunk *chunk = calloc(1, sizeof *chunk);
 	if (!chunk)
 		return NULL;
+	charge(CHUNK_BYTES);
 	if (cache.nchunks >= cache.nbuckets)
 		table_grow();
 	chunk->group = group;
@@ -117,6 +139,11 @@ static struct chunk *table_insert(struct cache_group *group, struct chunk_key ke
 }
 
 /* ---- the eviction list ---- */
+
+static bool is_listed(const struct chunk *chunk)
+{
+	return chunk->pins == 0 && !chunk->doomed && (chunk->state == CACHE_READY || chunk->state == CACHE_FAILED);
+}
 
 static void list_add(struct chunk *chunk)
 {
@@ -146,18 +173,6 @@ static void list_remove(struct chunk *chunk)
 	*(chunk->older ? &chunk->older->newer : &cache.oldest) = chunk->newer;
 }
 
-static void charge(size_t len_bytes)
-{
-	cache.used_bytes += len_bytes;
-	status_add(&status.cache_bytes, len_bytes);
-}
-
-static void discharge(size_t len_bytes)
-{
-	cache.used_bytes -= len_bytes;
-	status_sub(&status.cache_bytes, len_bytes);
-}
-
 /* Forgets an unpinned chunk that is on no list. */
 static void chunk_free(struct chunk *chunk)
 {
@@ -170,6 +185,8 @@ static void chunk_free(struct chunk *chunk)
 		chunk->group_next->group_link = chunk->group_link;
 	if (chunk->data)
 		discharge(memory_free(chunk->data, chunk->len_bytes));
+	discharge(CHUNK_BYTES + (chunk->err ? ERR_BYTES : 0));
+	memory_note_freed(CHUNK_BYTES);
 	free(chunk->err);
 	free(chunk);
 	cache.nchunks--;
@@ -195,7 +212,7 @@ void cache_group_drop(struct cache_group *group)
 {
 	pthread_mutex_lock(&cache.lock);
 	while (group->chunks) {
-		if (group->chunks->state == CACHE_READY)
+		if (is_listed(group->chunks))
 			list_remove(group->chunks);
 		chunk_free(group->chunks);
 	}
@@ -273,6 +290,7 @@ enum cache_state cache_begin(struct cache_group *group, struct chunk_key key, st
 		pin(chunk);
 	} else {
 		state = CACHE_BEGUN;
+		shrink(CHUNK_BYTES);
 		chunk = table_insert(group, key);
 		if (chunk)
 			pin(chunk);
@@ -306,9 +324,20 @@ static void sleep_for(struct chunk *chunk)
 	chunk->waiters--;
 }
 
+static bool is_settled(void *context)
+{
+	const struct chunk *chunk = context;
+	pthread_mutex_lock(&cache.lock);
+	bool settled = chunk->state != CACHE_FILLING;
+	pthread_mutex_unlock(&cache.lock);
+	return settled;
+}
+
 int cache_wait(struct chunk *chunk, const struct patience *patience, struct err *err)
 {
 	int rc = 0;
+	if (pool_is_worker())
+		pool_work_until(is_settled, chunk);
 	pthread_mutex_lock(&cache.lock);
 	while (chunk->state == CACHE_FILLING && rc == 0) {
 		sleep_for(chunk);
@@ -335,7 +364,7 @@ static void unpin(struct chunk *chunk, void (*add)(struct chunk *chunk))
 {
 	pthread_mutex_lock(&cache.lock);
 	if (--chunk->pins == 0) {
-		if (chunk->state == CACHE_READY) {
+		if (is_listed(chunk)) {
 			add(chunk);
 			shrink(0);
 		} else if (chunk->doomed) {
@@ -353,6 +382,17 @@ void cache_unpin(struct chunk *chunk)
 void cache_unpin_cold(struct chunk *chunk)
 {
 	unpin(chunk, list_add_oldest);
+}
+
+uint64_t cache_cost_bytes(uint64_t len_bytes)
+{
+	return memory_cost_bytes((size_t)len_bytes) + CHUNK_BYTES;
+}
+
+uint64_t cache_room_bytes(void)
+{
+	uint64_t reserved_bytes = atomic_load_explicit(&cache.reserved_bytes, memory_order_relaxed);
+	return reserved_bytes < cache.budget_bytes ? cache.budget_bytes - reserved_bytes : 0;
 }
 
 void cache_reserve(int64_t change_bytes)
@@ -397,6 +437,7 @@ static void leave_filling_unlock(struct chunk *chunk, enum cache_state state)
 	pthread_mutex_unlock(&cache.lock);
 	if (signal)
 		pthread_cond_broadcast(signal);
+	pool_tell();
 }
 
 void cache_finish(struct chunk *chunk, void *data, size_t len_bytes)
@@ -413,6 +454,8 @@ void cache_fail(struct chunk *chunk, const struct err *err)
 	if (copy)
 		*copy = *err;
 	pthread_mutex_lock(&cache.lock);
+	if (copy)
+		charge(ERR_BYTES);
 	chunk->err = copy;
 	chunk->doomed = !copy || err_is_passing(err);
 	leave_filling_unlock(chunk, CACHE_FAILED);

@@ -7,11 +7,12 @@
  *   FILLING   -      the filler: cache_finish or cache_fail           READY or FAILED
  *                    others: cache_wait
  *   READY     yes    pinned: read it; unpinned: may be evicted        absent
- *   FAILED    words  anyone: the words; kept until the group goes     absent
+ *   FAILED    words  anyone: the words; unpinned: may be evicted      absent
  *
  * One decode per chunk however many wait; a failed one is remembered with its words. Bytes are charged when the buffer is
- * made, before it is filled; unpinned chunks leave, the longest unused first, to keep the sum within the budget. Buffers
- * in use can't leave, so the sum may pass the budget by what is pinned or being filled.
+ * made, before it is filled, and what the chunk itself costs (cache_cost_bytes) when it begins; unpinned chunks leave, the longest
+ * unused first, to keep the sum within the budget. Buffers in use can't leave, so the sum may pass the budget by what is pinned or
+ * being filled.
  */
 #ifndef PIXFS_CACHE_H
 #define PIXFS_CACHE_H
@@ -64,9 +65,14 @@ void cache_unpin(struct chunk *chunk);
 /* The same of a chunk that is hardly needed again: it leaves before all others. */
 void cache_unpin_cold(struct chunk *chunk);
 
-/* Memory for a chunk's samples (64-byte aligned, not cleared), charged to the budget; NULL where there is none. */
+/* Memory for a chunk's samples (aligned as memory.h says, not cleared), charged to the budget; NULL where there is none. */
 void *cache_alloc(size_t len_bytes);
 void cache_release(void *data, size_t len_bytes); /* one that was never given to cache_finish */
+
+/* What a chunk of so many bytes costs with its bookkeeping. */
+uint64_t cache_cost_bytes(uint64_t len_bytes);
+/* The part of the budget that is left for chunks: what others reserved is taken off. */
+uint64_t cache_room_bytes(void);
 
 /* Memory of others that counts against the budget too (headers of known images): by so many bytes more or less. */
 void cache_reserve(int64_t change_bytes);

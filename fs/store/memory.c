@@ -22,6 +22,7 @@
 
 enum {
 	PAGE_BYTES = 4096,
+	ALIGN_BYTES = 64,
 	SMALL_BYTES = 16 << 10,
 	LARGE_BYTES = 4 << 20,
 	HUGE_BYTES = 2 << 20,
@@ -30,6 +31,7 @@ enum {
 	NSPARE = 32,
 	SPARE_BYTES = 4 << 20,
 	TRIM_BYTES = 64 << 20,
+	TRIM_SMALL_BYTES = 16 << 20,
 };
 
 struct region {
@@ -183,33 +185,61 @@ static size_t block_free(void *block)
 
 /* ---- the choice ---- */
 
+/* Of malloc: its own 8 bytes, in steps of 16; an aligned block leaves gaps of about its alignment. */
+static size_t small_cost_bytes(size_t len_bytes)
+{
+	if (len_bytes >= ALIGN_BYTES)
+		return round_up(len_bytes, ALIGN_BYTES) + ALIGN_BYTES;
+	return len_bytes <= 24 ? 32 : round_up(len_bytes + 8, 16);
+}
+
+size_t memory_cost_bytes(size_t len_bytes)
+{
+	return len_bytes < SMALL_BYTES ? small_cost_bytes(len_bytes) : round_up(len_bytes, PAGE_BYTES);
+}
+
+static void *small_alloc(size_t len_bytes)
+{
+	return len_bytes < ALIGN_BYTES ? malloc(len_bytes ? len_bytes : 1)
+				       : aligned_alloc(ALIGN_BYTES, round_up(len_bytes, ALIGN_BYTES));
+}
+
 void *memory_alloc(size_t len_bytes, size_t *ret_charged_bytes)
 {
 	if (len_bytes >= SMALL_BYTES && len_bytes <= LARGE_BYTES)
 		return block_alloc(len_bytes, ret_charged_bytes);
-	*ret_charged_bytes = len_bytes;
-	return len_bytes < SMALL_BYTES ? aligned_alloc(64, round_up(len_bytes, 64))
+	*ret_charged_bytes = memory_cost_bytes(len_bytes);
+	return len_bytes < SMALL_BYTES ? small_alloc(len_bytes)
 				       : map_aligned(round_up(len_bytes, PAGE_BYTES), HUGE_BYTES, MADV_HUGEPAGE);
 }
 
 /* Samples that are freed were decoded: what decoders had of malloc meanwhile lies between other things, where only this gives
  * its pages back. */
-static void trim_now_and_then(size_t freed_bytes)
+static void trim_now_and_then(atomic_size_t *freed, size_t freed_bytes, size_t each_bytes)
+{
+	size_t before = atomic_fetch_add_explicit(freed, freed_bytes, memory_order_relaxed);
+	if (before / each_bytes != (before + freed_bytes) / each_bytes)
+		malloc_trim(0);
+}
+
+void memory_note_freed(size_t len_bytes)
 {
 	static atomic_size_t freed;
-	size_t before = atomic_fetch_add_explicit(&freed, freed_bytes, memory_order_relaxed);
-	if (before / TRIM_BYTES != (before + freed_bytes) / TRIM_BYTES)
-		malloc_trim(0);
+	trim_now_and_then(&freed, len_bytes, TRIM_SMALL_BYTES);
 }
 
 size_t memory_free(void *data, size_t len_bytes)
 {
-	trim_now_and_then(len_bytes);
+	static atomic_size_t freed;
+	if (len_bytes < SMALL_BYTES)
+		memory_note_freed(memory_cost_bytes(len_bytes));
+	else
+		trim_now_and_then(&freed, len_bytes, TRIM_BYTES);
 	if (len_bytes >= SMALL_BYTES && len_bytes <= LARGE_BYTES)
 		return block_free(data);
 	if (len_bytes < SMALL_BYTES)
 		free(data);
 	else
 		munmap(data, round_up(len_bytes, PAGE_BYTES));
-	return len_bytes;
+	return memory_cost_bytes(len_bytes);
 }

@@ -12,11 +12,17 @@
 
 #include <stddef.h>
 
-/* At least len_bytes, 64-byte aligned, not cleared; NULL where there is none. *ret_charged_bytes: by how much the memory that
- * is held grew. */
+/* At least len_bytes, not cleared, 64-byte aligned (16 where they are fewer than 64); NULL where there is none. *ret_charged_bytes:
+ * by how much the memory that is held grew, what the allocator adds included. */
 void *memory_alloc(size_t len_bytes, size_t *ret_charged_bytes);
 
 /* Gives memory back that was asked for with this length: by how many bytes what is held shrank. */
 size_t memory_free(void *data, size_t len_bytes);
+
+/* So many bytes of small blocks of malloc were freed that were charged too. */
+void memory_note_freed(size_t len_bytes);
+
+/* What memory_alloc charges for so many bytes, or a little less where it gives a spare block. */
+size_t memory_cost_bytes(size_t len_bytes);
 
 #endif

@@ -138,6 +138,39 @@ static void test_budget(void)
 	expect("all is given back", atomic_load(&status.cache_bytes) == 0);
 }
 
+/* Chunks of two bytes, and such that can't be decoded: what they cost themselves is more than what they hold. */
+static void test_bookkeeping(void)
+{
+	struct cache_group group;
+	struct err damage = ERR_NONE;
+	uint64_t before = atomic_load(&status.cache_bytes);
+	bool within = true;
+	cache_group_init(&group);
+	fill(&group, 0, 2, 1);
+	expect("a tiny chunk is charged with its bookkeeping",
+	       atomic_load(&status.cache_bytes) - before == cache_cost_bytes(2) && cache_cost_bytes(2) > 128);
+	for (uint32_t cy = 1; cy < 20000; cy++) {
+		fill(&group, cy, 2, 1);
+		within &= atomic_load(&status.cache_bytes) <= 1 << 20;
+	}
+	expect("many tiny ones stay within the budget", within);
+	err_set(&damage, -EIO, "damaged");
+	for (uint32_t cy = 20000; cy < 40000; cy++) {
+		struct chunk *chunk;
+		struct err err = ERR_NONE;
+		cache_begin(&group, key(cy), &chunk, &err);
+		cache_fail(chunk, &damage);
+		cache_unpin(chunk);
+		within &= atomic_load(&status.cache_bytes) <= 1 << 20;
+	}
+	expect("and many that can't be decoded", within);
+	struct chunk *none;
+	struct err err = ERR_NONE;
+	expect("of which the last are remembered", cache_begin(&group, key(39999), &none, &err) == CACHE_FAILED && !none);
+	cache_group_drop(&group);
+	expect("nothing of them is left", atomic_load(&status.cache_bytes) == before);
+}
+
 static struct cache_group shared;
 static atomic_int fills, right;
 
@@ -203,6 +236,7 @@ int main(void)
 	test_drop();
 	test_failure_is_remembered();
 	test_budget();
+	test_bookkeeping();
 	test_one_fill_for_many_readers();
 	test_giving_up();
 	cache_stop();

@@ -61,7 +61,7 @@ static void *churn(void *right)
 		block->len = random_length(&seed);
 		block->value = (unsigned char)i;
 		block->data = memory_alloc(block->len, &charged);
-		good = good && block->data && (uintptr_t)block->data % 64 == 0;
+		good = good && block->data && (uintptr_t)block->data % (block->len < 64 ? 16 : 64) == 0;
 		atomic_fetch_add(&held, (long long)charged);
 		memset(block->data, block->value, block->len);
 	}
