@@ -13,6 +13,11 @@ struct patience {
 	void *context;
 };
 
+/* The patience of whoever this thread works for just now, for what lies too deep to be handed it: sources of bytes, which are read
+ * by decoders that know of no waiting. Set for the length of a request; NULL: for ever. Gives the one before, to be set again. */
+const struct patience *patience_set_of_thread(const struct patience *patience);
+const struct patience *patience_of_thread(void);
+
 static inline bool patience_is_over(const struct patience *patience)
 {
 	return patience && patience->give_up && patience->give_up(patience->context);

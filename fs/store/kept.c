@@ -13,7 +13,7 @@ static struct {
 	uint64_t held_bytes;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static uint64_t limit_bytes(void)
+uint64_t kept_limit_bytes(void)
 {
 	return config.cache_bytes / 4 + (8 << 20);
 }
@@ -41,7 +41,7 @@ static void list_add(struct kept *kept, uint64_t held_bytes)
 /* What is in use is passed over: it is looked at again at its next use. */
 static void shrink(const struct kept *newest)
 {
-	for (struct kept *kept = all.oldest, *next; kept && all.held_bytes > limit_bytes(); kept = next) {
+	for (struct kept *kept = all.oldest, *next; kept && all.held_bytes > kept_limit_bytes(); kept = next) {
 		next = kept->newer;
 		if (kept != newest && kept->drop(kept))
 			list_remove(kept);

@@ -18,6 +18,9 @@ struct kept {
 	bool listed;
 };
 
+/* What all of it together may hold; who has many pieces keeps to a part of it by itself. */
+uint64_t kept_limit_bytes(void);
+
 /* It was used, and holds so many bytes now. The caller holds no lock that drop asks for. */
 void kept_note(struct kept *kept, uint64_t held_bytes);
 

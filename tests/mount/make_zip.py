@@ -4,14 +4,19 @@ Reference: PKWARE APPNOTE 6.3 (section numbers in comments). Every entry holds d
 test can find each of them wherever the tree shows it.
 """
 import bz2
+import functools
 import io
+import lzma
 import struct
+import subprocess
+import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass
 
-STORED, DEFLATE, BZIP2 = 0, 8, 12
-ENCRYPTED, UTF8 = 1, 1 << 11  # 4.4.4
+STORED, DEFLATE, DEFLATE64, BZIP2, LZMA, ZSTD, XZ = 0, 8, 9, 12, 14, 93, 95
+METHODS = (STORED, DEFLATE, DEFLATE64, BZIP2, LZMA, ZSTD, XZ)
+ENCRYPTED, LZMA_MARK, UTF8 = 1, 2, 1 << 11  # 4.4.4
 UNIX = 3 << 8                 # 4.4.2: made by
 
 
@@ -30,12 +35,47 @@ class Entry:
     zip64: bool = False       # sizes and offset in the extra field 0x0001 (4.5.3), with 0xFFFFFFFF in their old places
     shares: int = None        # the local header of that earlier entry is used: overlapping entries
 
+    def __post_init__(self):
+        if self.method == LZMA and self.packed is None:
+            self.flags |= LZMA_MARK  # as 7-Zip packs it
+
 
 def squeeze(data, method):
     if method == DEFLATE:
         packer = zlib.compressobj(6, zlib.DEFLATED, -15)
         return packer.compress(data) + packer.flush()
-    return bz2.compress(data) if method == BZIP2 else data
+    if method == BZIP2:
+        return bz2.compress(data)
+    if method == ZSTD:
+        return subprocess.run(["zstd", "-q", "-c"], input=data, capture_output=True, check=True).stdout
+    name = {DEFLATE64: "Deflate64", LZMA: "LZMA", XZ: "xz"}.get(method)
+    number, packed = seven_zip(data, name) if name else (method, data)
+    return packed if number == method else squeeze_dense(data, method)
+
+
+def squeeze_dense(data, method):
+    """What 7-Zip would store, as it doesn't get shorter."""
+    if method == XZ:
+        return lzma.compress(data, preset=0)
+    if method == LZMA:  # 5.8.8: version, length of the properties, lc + 9 * (lp + 5 * pb), dictionary; raw data with a mark
+        filters = [{"id": lzma.FILTER_LZMA1, "lc": 3, "lp": 0, "pb": 2, "dict_size": 1 << 16}]
+        return struct.pack("<BBHBI", 9, 4, 5, 3 + 9 * 5 * 2, 1 << 16) + lzma.compress(data, format=lzma.FORMAT_RAW, filters=filters)
+    blocks = [data[at : at + 65535] for at in range(0, len(data), 65535)] or [b""]  # stored blocks, as of deflate
+    return b"".join(struct.pack("<BHH", n == len(blocks) - 1, len(block), len(block) ^ 0xFFFF) + block for n, block in enumerate(blocks))
+
+
+@functools.cache
+def seven_zip(data, method):
+    """(number of the method, packed bytes) as 7-Zip makes them."""
+    with tempfile.TemporaryDirectory() as folder:
+        with open(f"{folder}/x", "wb") as file:
+            file.write(data)
+        subprocess.run(["7zz", "a", "-tzip", f"-mm={method}", "-mx=5", "-mmt=1", f"{folder}/a.zip", f"{folder}/x"], check=True, stdout=subprocess.DEVNULL)
+        with zipfile.ZipFile(f"{folder}/a.zip") as archive, open(f"{folder}/a.zip", "rb") as file:
+            entry = archive.getinfo("x")
+            file.seek(entry.header_offset + 26)
+            file.seek(sum(struct.unpack("<HH", file.read(4))), 1)
+            return entry.compress_type, file.read(entry.compress_size)
 
 
 def local_header(entry, packed, crc, size):
@@ -109,8 +149,7 @@ def make_names():
         "prefix.zip": (zip_of(Entry(b"n.txt", words("n")), prefix=b"#!/bin/sh\necho a self-extractor\n" * 9), {"n.txt": words("n")}),
         "prefix_not_counted.zip": (zip_of(Entry(b"n.txt", words("n")), prefix=b"MZ" + bytes(500), shift_offsets=False), {"n.txt": words("n")}),
         "zip64.zip": (zip_of(Entry(b"n.txt", words("n") * 9, DEFLATE, zip64=True), Entry(b"m.txt", words("m")), zip64_end=True), {"n.txt": words("n") * 9, "m.txt": words("m")}),
-        "methods.zip": (zip_of(*(Entry(n, words("m") * 500, m) for n, m in ((b"stored", STORED), (b"deflate", DEFLATE), (b"bzip2", BZIP2)))),
-                        {n: words("m") * 500 for n in ("stored", "deflate", "bzip2")}),
+        "methods.zip": (zip_of(*(Entry(b"%d" % m, words("m") * 500, m) for m in METHODS)), {f"{m}": words("m") * 500 for m in METHODS}),
         "descriptor.zip": (streamed("n.txt", words("n") * 50), {"n.txt": words("n") * 50}),
         "central_counts.zip": (zip_of(Entry(b"right.txt", words("n"), local_name=b"wrong.txt")), {"right.txt": words("n")}),
         "empty.zip": (zip_of(), {}),

@@ -115,7 +115,7 @@ def images():
             "c.exr": exr["zip_half.exr"].data, "d/e/f.exr": exr["zip_tiled.exr"].data, "passes.exr": exr["passes.exr"].data, "mip.exr": exr["mip_down.exr"].data}
 
 
-@pytest.mark.parametrize("method", [STORED, DEFLATE, make_zip.BZIP2])
+@pytest.mark.parametrize("method", make_zip.METHODS)
 def test_images_in_archives_equal_images_on_disk(source, mounted, method):
     fixtures.write_files(source, images())
     entries = [Entry(name.encode(), data, method) for name, data in images().items()]
@@ -162,7 +162,7 @@ def big_file():
     return b"".join(n.to_bytes(8, "big") + hashlib.sha256(n.to_bytes(8, "big")).digest() * 2 + bytes(440) for n in range(1 << 14))
 
 
-@pytest.mark.parametrize("method", [STORED, DEFLATE, make_zip.BZIP2])
+@pytest.mark.parametrize("method", make_zip.METHODS)
 def test_large_plain_files_read_forwards_and_from_the_middle(source, mounted, method):
     data = big_file()
     (source / "a.zip").write_bytes(zip_of(Entry(b"big.bin", data, method)))

@@ -3,13 +3,6 @@
 
 #include "zip_case.h"
 
-/* libzip calls mktime(), whose lock within the C library a thread sanitizer can't see. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-	return "race:tzset_internal";
-}
-
 static struct maker m;
 
 /* ten digits 3000 times, packed by Python's bz2 */

@@ -62,8 +62,7 @@ uint32_t archive_find(const struct archive *archive, uint32_t dir, const char *n
 
 /* The bytes of a file or of a link's target, size_bytes of them, random access:
  *   stored   a window of the archive's own bytes: reading decompresses nothing. Up to ARCHIVE_SMALL_BYTES: a copy
- *   deflate  inflated on demand; memory bounded whatever the size: forwards at full speed, backwards from checkpoints
- *   others   whatever libzip reads (bzip2, ...), forwards; a read behind the current place starts again
+ *   others   unpacked on demand, memory bounded whatever the size (unpack.h)
  * Holds a reference on the archive. Fails with -EACCES (encrypted), -EOPNOTSUPP (a method that is not built in), -EIO (damaged,
  * overlapping, out of bounds), -EFBIG (over max_entry_bytes). Reads fail with -EIO where the data is damaged or yields
  * another size than declared. */

@@ -12,7 +12,8 @@
 
 #include <libdeflate.h>
 
-#include "inflate.h"
+#include "decoder.h"
+#include "unpack.h"
 
 /* RFC 1951: no two bits of input make more than 258 bytes */
 enum {
@@ -40,6 +41,26 @@ static ssize_t window_read(struct bytes *bytes, void *dst, size_t len_bytes, uin
 	return rc < 0 ? rc : (ssize_t)len_bytes;
 }
 
+/* Of one that ends within a piece, as each read does. */
+static int window_read_pieces(struct bytes *bytes, struct bytes_piece *pieces, size_t n, struct err *err)
+{
+	struct window *window = (struct window *)bytes;
+	struct bytes_piece *moved = malloc((n + 1) * sizeof *moved);
+	if (!moved)
+		return err_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++) {
+		uint64_t left_bytes = pieces[i].offset < bytes->size_bytes ? bytes->size_bytes - pieces[i].offset : 0;
+		moved[i] = pieces[i];
+		moved[i].offset = left_bytes ? window->start + pieces[i].offset : 0;
+		moved[i].len_bytes = pieces[i].len_bytes < left_bytes ? pieces[i].len_bytes : (size_t)left_bytes;
+	}
+	int rc = bytes_read_pieces(window->archive->bytes, moved, n, err);
+	for (size_t i = 0; i < n; i++)
+		pieces[i].got_bytes = rc < 0 ? 0 : moved[i].got_bytes;
+	free(moved);
+	return rc;
+}
+
 static void window_free(struct bytes *bytes)
 {
 	struct window *window = (struct window *)bytes;
@@ -47,7 +68,7 @@ static void window_free(struct bytes *bytes)
 	free(window);
 }
 
-static const struct bytes_class window_class = {.read = window_read, .free = window_free};
+static const struct bytes_class window_class = {window_read, window_free, window_read_pieces};
 
 static int window_open(struct archive *archive, uint64_t start, uint64_t size_bytes, struct bytes **ret_bytes, struct err *err)
 {
@@ -62,42 +83,6 @@ static int window_open(struct archive *archive, uint64_t start, uint64_t size_by
 }
 
 /* ---- what can be opened ---- */
-
-/* 4.4.5 */
-static const char *method_name(uint16_t method)
-{
-	switch (method) {
-	case 1:
-		return "shrunk";
-	case 2:
-	case 3:
-	case 4:
-	case 5:
-		return "reduced";
-	case 6:
-		return "imploded";
-	case 9:
-		return "Deflate64";
-	case 10:
-		return "PKWARE DCL imploded";
-	case 12:
-		return "bzip2";
-	case 14:
-		return "LZMA";
-	case 93:
-		return "Zstandard";
-	case 95:
-		return "XZ";
-	case 96:
-		return "JPEG variant";
-	case 97:
-		return "WavPack";
-	case 98:
-		return "PPMd";
-	default:
-		return "unknown";
-	}
-}
 
 /* What the index alone says against opening an entry. */
 static int check_node(const struct archive *archive, const struct zip_node *node, struct err *err)
@@ -114,9 +99,9 @@ static int check_node(const struct archive *archive, const struct zip_node *node
 		return err_set(err, -EIO, "the entry shares bytes with another entry or the central directory");
 	if (node->bits & ZIP_NODE_PATCHED)
 		return err_set(err, -EOPNOTSUPP, "compressed patched data can't be decoded");
-	if (node->method != ZIP_STORED && node->method != ZIP_DEFLATED && !zip_foreign_knows(node->method))
+	if (node->method != ZIP_STORED && !decoder_of_method(node->method))
 		return err_set(err, -EOPNOTSUPP, "compression method %u (%s) can't be decoded", node->method,
-			       method_name(node->method));
+			       decoder_method_name(node->method));
 	if (node->size_bytes > archive->max_entry_bytes)
 		return err_set(err, -EFBIG, "the entry declares %" PRIu64 " bytes, more than the limit of %" PRIu64,
 			       node->size_bytes, archive->max_entry_bytes);
@@ -206,10 +191,8 @@ int archive_entry_bytes(struct archive *archive, uint32_t entry, struct bytes **
 		*ret_bytes = packed;
 		return 0;
 	}
-	if (node->method == ZIP_DEFLATED)
-		rc = inflate_open(packed, node->size_bytes, ret_bytes, err);
-	else
-		rc = zip_foreign_open(packed, node, ret_bytes, err);
+	rc = unpack_open(decoder_of_method(node->method), packed, node->size_bytes, node->bits & ZIP_NODE_LZMA_MARK, ret_bytes,
+			 err);
 	bytes_unref(packed);
 	return rc;
 }

@@ -105,11 +105,4 @@ int zip_overlap_mark(struct archive *archive, uint32_t *ret_count, struct err *e
 /* Where the next entry or the central directory starts: the data of `node` must end there at the latest. */
 uint64_t zip_overlap_limit(const struct archive *archive, uint32_t node);
 
-/* ---- zip_foreign.c ---- */
-
-/* Whether libzip decodes this method. */
-bool zip_foreign_knows(uint16_t method);
-/* The bytes of an entry packed by such a method; takes its own reference on packed. 0, -EIO, -ENOMEM. */
-int zip_foreign_open(struct bytes *packed, const struct zip_node *node, struct bytes **ret_bytes, struct err *err);
-
 #endif

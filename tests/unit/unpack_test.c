@@ -1,4 +1,5 @@
-/* inflate_test.c - random access to deflated data: the judge is the data that zlib's deflate was given. */
+/* unpack_test.c - random access to deflated data: the judge is the data that zlib's deflate was given. The other methods are
+ * in unpack_methods_test.c. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,7 +11,7 @@
 
 #include <zlib.h>
 
-#include "fs/source/zip/inflate.h"
+#include "fs/source/zip/unpack.h"
 #include "case.h"
 
 static uint32_t random_state = 1;
@@ -51,7 +52,7 @@ static uint8_t *pack(const uint8_t *data, size_t len, int level, int strategy, s
 static struct bytes *open_packed(uint8_t *packed, size_t packed_len, uint64_t size)
 {
 	struct bytes *source = bytes_from_memory(packed, packed_len, 1), *bytes = NULL;
-	CHECK(inflate_open(source, size, &bytes, NULL) == 0 && bytes->size_bytes == size);
+	CHECK(unpack_open(&decoder_deflate, source, size, false, &bytes, NULL) == 0 && bytes->size_bytes == size);
 	bytes_unref(source);
 	return bytes;
 }
@@ -80,7 +81,7 @@ static void read_at_random(struct bytes *bytes, const uint8_t *data, size_t size
 
 static void forwards_in_odd_pieces(void)
 {
-	const size_t sizes[] = {1, 100000, INFLATE_WHOLE_BYTES, INFLATE_WHOLE_BYTES + 1, 9000000};
+	const size_t sizes[] = {1, 100000, UNPACK_WHOLE_BYTES, UNPACK_WHOLE_BYTES + 1, 9000000};
 	for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
 		size_t size = sizes[s], packed_len;
 		uint8_t *data = make_data(size), *packed = pack(data, size, 6, Z_DEFAULT_STRATEGY, &packed_len);
@@ -149,10 +150,10 @@ static void memory_is_bounded(void)
 	uint8_t *data = calloc(1, size), *packed = pack(data, size, 1, Z_DEFAULT_STRATEGY, &packed_len);
 	data[size - 1] = 0;
 	struct bytes *bytes = open_packed(packed, packed_len, size);
-	CHECK(inflate_memory_bytes(bytes) < 4096);
+	CHECK(unpack_memory_bytes(bytes) < 4096);
 	CHECK(reads_equal(bytes, data, size - 100, 100));
 	read_at_random(bytes, data, size, 30, 100000);
-	CHECK(inflate_memory_bytes(bytes) > 1 << 20 && inflate_memory_bytes(bytes) < (4 << 20) + (512 << 10));
+	CHECK(unpack_memory_bytes(bytes) > 1 << 20 && unpack_memory_bytes(bytes) < (8 << 20) + (512 << 10));
 	bytes_unref(bytes);
 	free(data);
 }
@@ -182,7 +183,7 @@ static void wrong_sizes_are_errors(void)
 			const char *words = error_of(bytes, declared);
 			CHECK(strstr(words, delta < 0 ? "more than the" : delta > 0 ? "are declared" : "no error"));
 			/* what lies before the damage can be read, except of small data, which is inflated whole */
-			CHECK(size < INFLATE_WHOLE_BYTES || reads_equal(bytes, data, 1000, 1000));
+			CHECK(size < UNPACK_WHOLE_BYTES || reads_equal(bytes, data, 1000, 1000));
 			bytes_unref(bytes);
 		}
 		free(packed);
