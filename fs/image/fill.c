@@ -7,6 +7,7 @@
 
 #include "codecs/core/helpers.h"
 #include "flight.h"
+#include "fs/base/patience.h"
 #include "fs/base/status.h"
 
 enum {
@@ -79,7 +80,9 @@ static void *decode_chunk(struct image *image, struct codec_cursor **cursor, str
 	}
 	uint64_t start_ns = pool_now_ns();
 	status_add(&status.decoding, 1);
+	const struct patience *before = patience_set_of_thread(NULL); /* others may wait for it by now */
 	int rc = codec_decode_kept(image->codec_image, cursor, key.part, key.level, key.cx, key.cy, data, err);
+	patience_set_of_thread(before);
 	status_sub(&status.decoding, 1);
 	status_add(&status.decode_ns, pool_now_ns() - start_ns);
 	if (rc == 0) {

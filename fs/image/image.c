@@ -216,7 +216,7 @@ static uint64_t header_bytes(const struct image *image)
 static void image_open(struct image *image, const struct image_spec *spec)
 {
 	struct err err = ERR_NONE;
-	if (open_header(image, spec, &err))
+	if (open_header(image, spec, &err) && err.code != -EINTR)
 		status_report(image->path, err.code, "header", err.text);
 	pthread_mutex_lock(&table.lock);
 	image->header_err = err;
@@ -235,7 +235,7 @@ static struct image *table_find(const struct image_key *key)
 	return image;
 }
 
-int image_get(const struct image_spec *spec, struct image **ret_image, struct err *err)
+static int get_once(const struct image_spec *spec, struct image **ret_image, struct err *err)
 {
 	struct image_key key = key_of(spec);
 	pthread_mutex_lock(&table.lock);
@@ -265,6 +265,18 @@ int image_get(const struct image_spec *spec, struct image **ret_image, struct er
 	}
 	*ret_image = image;
 	return 0;
+}
+
+/* Who waited for one that gave up tries again. */
+int image_get(const struct image_spec *spec, struct image **ret_image, struct err *err)
+{
+	struct err why = ERR_NONE;
+	int rc = get_once(spec, ret_image, &why);
+	while (rc == -EINTR && !patience_is_over(patience_of_thread())) {
+		why = ERR_NONE;
+		rc = get_once(spec, ret_image, &why);
+	}
+	return rc ? err_copy(err, &why) : 0;
 }
 
 struct image *image_ref(struct image *image)

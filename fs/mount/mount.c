@@ -103,7 +103,7 @@ void mount_stop_engine(void)
 	texts_stop();
 	node_stop();
 	image_stop();
-	archives_sweep();
+	archives_stop();
 	backing_stop();
 	cache_stop();
 	walk_stop();

@@ -73,7 +73,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 static bool was_interrupted(void *req)
 {
-	return fuse_req_interrupted(req);
+	return fuse_req_interrupted(req) || fuse_session_exited(the_session);
 }
 
 /* Valid replies: an entry (its place gains a look-up), an entry with inode 0 (no such name, remembered), an error. */
@@ -224,9 +224,11 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 	struct place place = place_of(id);
 	struct patience patience = {was_interrupted, req};
 	const struct handle_pages pages = {store_pages, &id, opened_may_be_backed(id) ? node_ino(place) : 0, &patience, false};
+	patience_set_of_thread(&patience);
 	int rc = (info->flags & O_ACCMODE) == O_RDONLY   ? tree_open(place, &patience, &pages, &handle, &err)
 		 : (info->flags & O_ACCMODE) == O_WRONLY ? tree_open_sink(place, &handle, &err)
 							 : -EROFS;
+	patience_set_of_thread(NULL);
 	if (rc) {
 		reply_err(req, rc);
 		return;
@@ -263,7 +265,9 @@ static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, st
 	}
 	const struct patience patience = {was_interrupted, req};
 	struct err err = ERR_NONE;
+	patience_set_of_thread(&patience);
 	ssize_t got = handle_read(handle, buffer, size, (uint64_t)offset, &patience, &err);
+	patience_set_of_thread(NULL);
 	if (got < 0)
 		report_read(id, handle, &err);
 	if (got < 0)

@@ -17,7 +17,10 @@ struct archive *archives_find(const struct archive_key *key, uint64_t *ret_seria
 /* Shares an archive that was just opened; where another thread was faster, *archive becomes that one's. Its number, 0: no memory.
  */
 uint64_t archives_share(const struct archive_key *key, struct archive **archive);
-/* Closes those that nobody uses any more. */
+/* Closes those that nobody uses any more, but for the last used ones, which may be asked for again: as far as a small share of the
+ * cache's budget goes. All archives are counted against that budget. */
 void archives_sweep(void);
+/* Closes all that nobody uses. */
+void archives_stop(void);
 
 #endif

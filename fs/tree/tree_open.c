@@ -34,7 +34,7 @@ static int open_bytes(struct node *node, struct handle **ret_handle, struct err 
 		rc = archive_bytes_check(spec->image.archive, spec->image.entry, bytes, err);
 		atomic_store(&node->checked, rc == 0);
 	}
-	if (rc && rc != -ENOMEM)
+	if (rc && rc != -ENOMEM && rc != -EINTR)
 		status_report(spec->path, rc, "check", err->text);
 	free(spec);
 	if (rc) {

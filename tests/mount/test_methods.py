@@ -1,7 +1,9 @@
 """Entries packed by every method: what damage says, and in which order they may be read. 7-Zip, zstd and Python pack them."""
+import bz2
 import errno
 import os
 import struct
+import signal
 import subprocess
 
 import numpy as np
@@ -83,3 +85,29 @@ def test_readers_at_different_places(source, mounted, method):
         got = reader.communicate(timeout=100)[0]
         places = [(n * 1000003 + i * 131072) % 6000000 for i in range(12)]
         assert got == b"".join(data[at : at + 131072] for at in places)
+
+
+def test_a_reader_that_is_killed_is_gone_at_once(source, mounted):
+    """A picture with 8 GB of zeros behind it, as streams of 8 MB: its CRC-32 takes minutes, and so do its last bytes."""
+    image, stream, count = make_png.png(pattern(30, 40, 3, 8), make_png.RGB, 8), bz2.compress(bytes(8 << 20)), 1000
+    entries = [Entry(name, b"", make_zip.BZIP2, packed=bz2.compress(image) + stream * count, size=len(image) + count * (8 << 20), zip64=True) for name in (b"a.png", b"a.bin")]
+    (source / "a.zip").write_bytes(zip_of(*entries))
+    mount = mounted(source)
+    program = "import os, sys; print('here', flush=True); fd = os.open(sys.argv[1], os.O_RDONLY); os.pread(fd, 10, 8000 << 20)"
+    for path in ("a.png/pixels.f32", "a.bin"):
+        with subprocess.Popen(["/usr/bin/python3", "-c", program, mount.at("a.zip", path)], stdout=subprocess.PIPE) as reader:
+            assert reader.stdout.readline() == b"here\n"
+            with pytest.raises(subprocess.TimeoutExpired):
+                reader.wait(1)
+            reader.send_signal(signal.SIGKILL)
+            reader.wait(10)  # it can't end while its request is under way
+
+
+def test_many_archives_are_found_at_once_and_hold_no_descriptors(source, mounted):
+    data = zip_of(Entry(b"a.txt", b"x"))
+    for n in range(1500):
+        (source / f"{n}.zip").write_bytes(data)
+    mount = mounted(source)
+    for n in range(1500):
+        assert os.stat(mount.at(f"{n}.zip", "a.txt")).st_size == 1
+    assert len(os.listdir(f"/proc/{mount.process.pid}/fd")) < 1200
