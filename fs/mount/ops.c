@@ -77,19 +77,15 @@ static bool was_interrupted(void *req)
 }
 
 /* Valid replies: an entry (its place gains a look-up), an entry with inode 0 (no such name, remembered), an error. */
-static int make_entry(struct place parent, const char *name, const struct patience *patience, struct fuse_entry_param *entry)
+static int make_entry(struct place parent, const struct walk_at *at, const char *name, const struct patience *patience,
+		      struct fuse_entry_param *entry)
 {
 	struct place place;
 	struct err err = ERR_NONE;
 	memset(entry, 0, sizeof *entry);
-	int rc = tree_lookup(parent, name, patience, &place, &err);
+	int rc = tree_find(parent, at, name, patience, &place, &entry->attr, &err);
 	if (rc)
 		return rc;
-	rc = tree_stat(place, &entry->attr, &err);
-	if (rc) {
-		node_unref(place.node, 1);
-		return rc;
-	}
 	entry->ino = node_to_id(place);
 	entry->generation = 1;
 	entry->entry_timeout = entry->attr_timeout = timeout_of(place);
@@ -101,7 +97,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
 	struct place parent = place_of(parent_id);
 	struct fuse_entry_param entry;
 	struct patience patience = {was_interrupted, req};
-	int rc = make_entry(parent, name, &patience, &entry);
+	int rc = make_entry(parent, NULL, name, &patience, &entry);
 	if (rc == -ENOENT) {
 		entry.entry_timeout = timeout_of(parent);
 		rc = 0;
@@ -322,14 +318,15 @@ static void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *inf
 }
 
 /* Adds one entry; 0 where it doesn't fit. With plus it carries attributes and counts as a look-up. */
-static size_t add_entry(fuse_req_t req, struct place parent, const struct listing_entry *found, bool plus, char *at, size_t room)
+static size_t add_entry(fuse_req_t req, struct place parent, const struct walk_at *where, const struct listing_entry *found,
+			bool plus, char *at, size_t room)
 {
 	struct fuse_entry_param entry = {.attr = {.st_ino = found->ino, .st_mode = found->type}};
 	if (!plus)
 		return fuse_add_direntry(req, at, room, found->name, &entry.attr, (off_t)found->next);
 	if (fuse_add_direntry_plus(req, NULL, 0, found->name, NULL, 0) > room)
 		return room + 1;
-	if (make_entry(parent, found->name, NULL, &entry) != 0) {
+	if (make_entry(parent, where, found->name, NULL, &entry) != 0) {
 		/* gone or unreadable: listed all the same, without attributes; inode 0 tells the kernel to look it up */
 		memset(&entry, 0, sizeof entry);
 		entry.attr.st_ino = found->ino;
@@ -342,6 +339,8 @@ static void read_directory(fuse_req_t req, fuse_ino_t id, size_t size, off_t off
 {
 	struct listing *listing = opened_of(info)->listing;
 	struct place place = place_of(id);
+	struct walk_at where;
+	bool is_open = plus && tree_list_at(listing, &where);
 	char *buffer = malloc(size);
 	size_t used = 0;
 	int rc = buffer ? 0 : -ENOMEM;
@@ -352,7 +351,7 @@ static void read_directory(fuse_req_t req, fuse_ino_t id, size_t size, off_t off
 			rc = used ? 0 : more;
 			break;
 		}
-		size_t n = add_entry(req, place, &found, plus, buffer + used, size - used);
+		size_t n = add_entry(req, place, is_open ? &where : NULL, &found, plus, buffer + used, size - used);
 		if (n > size - used)
 			break;
 		used += n;

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "beneath.h"
 #include "fs/base/config.h"
 #include "fs/base/status.h"
 
@@ -86,11 +87,11 @@ static int check_version(int fd, const struct file_id *id, struct err *err)
 
 int file_open(int root_fd, const char *path, const struct file_id *id, struct err *err)
 {
-	int fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+	int fd = beneath_open(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV)
 		return err_set(err, -ESTALE, "the file is gone");
 	if (fd < 0)
-		return err_set_source(err, -errno, "can't be opened: %s", strerror(errno));
+		return err_set_source(err, fd, "can't be opened: %s", strerror(-fd));
 	int rc = check_version(fd, id, err);
 	if (rc == 0)
 		return fd;

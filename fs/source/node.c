@@ -70,6 +70,7 @@ static struct node *node_new(struct node *parent, unsigned row, const char *name
 	node->refs = 1;
 	node->kind = (uint8_t)spec->kind;
 	node->in_archive = spec->in_archive;
+	node->followed = spec->followed;
 	node->index = spec->index;
 	node->id = spec->id;
 	node->uid = spec->uid;

@@ -68,6 +68,7 @@ struct node {
 	uint8_t kind;  /* enum node_kind */
 	uint8_t row;   /* the parent's row that this lies below: 0, or channels/ views/ layers/ mips/ stack/ */
 	bool current, in_archive;
+	bool followed;             /* on the host by a symlink that is shown as its target */
 	bool shows_file;           /* the root of a SOURCE that is one file: its only child, which has no name in paths */
 	atomic_bool checked;       /* a plain file in an archive: its CRC-32 was right */
 	uint32_t index;            /* in_archive: the entry; NODE_PICTURE: the layer or level; NODE_CHUNK: its number;
@@ -82,7 +83,7 @@ struct node {
 /* What a new node is made from. */
 struct node_spec {
 	enum node_kind kind;
-	bool in_archive;
+	bool in_archive, followed;
 	uint32_t index;
 	struct file_id id;
 	uint32_t uid, gid, mode;

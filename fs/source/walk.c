@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "archives.h"
+#include "beneath.h"
 #include "fs/base/config.h"
 #include "fs/base/status.h"
 
@@ -69,14 +70,6 @@ static struct node_spec spec_of(const struct stat *st, const char *name, uint64_
 
 /* ---- symlinks on the host ---- */
 
-static bool is_inside_source(const char *real_path)
-{
-	size_t len = strlen(config.source);
-	if (len == 1)
-		return true;
-	return strncmp(real_path, config.source, len) == 0 && (real_path[len] == '/' || !real_path[len]);
-}
-
 static bool is_ancestor(const struct node *dir, const struct stat *st)
 {
 	for (; dir; dir = dir->parent)
@@ -85,17 +78,16 @@ static bool is_ancestor(const struct node *dir, const struct stat *st)
 	return false;
 }
 
-/* Whether the link at host_path is shown as its target; *st becomes the target's then. A directory that contains the link
- * stays a link, so that the tree is finite. */
-static bool is_followed(const struct node *dir, const char *host_path, struct stat *st)
+/* Whether the link of that name is shown as its target; *st becomes the target's then. A directory that contains the link stays a
+ * link, so that the tree is finite. */
+static bool is_followed(const struct node *dir, const char *name, struct stat *st)
 {
-	char full[PATH_MAX], real[PATH_MAX];
+	char path[PATH_MAX];
 	struct stat target;
-	if (snprintf(full, sizeof full, "%s/%s", config.source, host_path) >= (int)sizeof full || !realpath(full, real))
+	size_t len = node_host_path(dir, path, sizeof path) ? sizeof path : strlen(path);
+	if (len == sizeof path || snprintf(path + len, sizeof path - len, "/%s", name) >= (int)(sizeof path - len))
 		return false;
-	if (!config.follow_symlinks && !is_inside_source(real))
-		return false;
-	if (fstatat(walk_root_fd, host_path, &target, 0) != 0 || (S_ISDIR(target.st_mode) && is_ancestor(dir, &target)))
+	if (beneath_stat_link(walk_root_fd, path, &target) != 0 || (S_ISDIR(target.st_mode) && is_ancestor(dir, &target)))
 		return false;
 	*st = target;
 	return true;
@@ -114,6 +106,7 @@ static int start_at_file(const char *source, const struct stat *st, struct err *
 	walk_root_fd = open(*folder ? folder : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (walk_root_fd < 0)
 		return err_set(err, -errno, "%s", strerror(errno));
+	beneath_follow(false);
 	struct node_spec spec = spec_of(st, name, 0);
 	uint8_t head[64] = {0};
 	struct bytes *bytes = file_bytes(walk_root_fd, name, &spec.id);
@@ -148,8 +141,9 @@ int walk_enter(struct place *place, struct err *err)
 		node_ref(place->node);
 		return 0;
 	}
-	if (fstatat(walk_root_fd, root_file, &st, 0) != 0)
-		return err_set(err, -errno, "%s", strerror(errno));
+	int rc = beneath_stat(walk_root_fd, root_file, &st);
+	if (rc)
+		return err_set(err, rc, "%s", strerror(-rc));
 	struct node_spec spec = spec_of(&st, root_file, 0);
 	spec.kind = root_file_kind;
 	place->node = node_child((struct place){walk_root, ROW_SELF}, root_file, &spec);
@@ -165,6 +159,7 @@ int walk_start(const char *source, struct err *err)
 		return start_at_file(source, &st, err);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(err, -EINVAL, "neither a directory nor an archive nor an image");
+	beneath_follow(true);
 	walk_root_fd = open(source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (walk_root_fd < 0)
 		return err_set(err, -errno, "%s", strerror(errno));
@@ -291,47 +286,106 @@ static bool is_in_archive(const struct node *dir)
 	return dir->in_archive || dir->kind == NODE_ARCHIVE;
 }
 
-static int stat_child(const struct node *dir, const char *name, struct node_spec *ret_spec)
+int walk_open_node(const struct node *node, int flags, struct stat *ret_stat, struct err *err)
 {
 	char path[PATH_MAX];
-	struct stat st;
-	int rc = node_host_path(dir, path, sizeof path);
-	size_t len = strlen(path);
-	if (rc || snprintf(path + len, sizeof path - len, "/%s", name) >= (int)(sizeof path - len))
-		return -ENAMETOOLONG;
-	if (fstatat(walk_root_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return -errno;
-	uint64_t entry_ino = st.st_ino;
-	if (S_ISLNK(st.st_mode))
-		is_followed(dir, path, &st);
-	*ret_spec = spec_of(&st, name, entry_ino);
+	int rc = node_host_path(node, path, sizeof path);
+	int fd = rc ? rc : beneath_open(walk_root_fd, path, flags);
+	if (fd == -EXDEV || fd == -ELOOP) /* a way out has taken its place */
+		return err_set(err, -ESTALE, "it was replaced");
+	if (fd < 0)
+		return err_set(err, fd, "%s", strerror(-fd));
+	rc = fstat(fd, ret_stat) != 0 ? err_set(err, -errno, "%s", strerror(errno)) : 0;
+	if (rc == 0 && (ret_stat->st_dev != node->id.device || ret_stat->st_ino != node->id.inode))
+		rc = err_set(err, -ESTALE, "it was replaced");
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+int walk_stat(const struct node *node, struct stat *ret_stat, struct err *err)
+{
+	struct stat masked;
+	char path[PATH_MAX];
+	if (!node->parent && node->kind == NODE_DIR) /* the root is its descriptor */
+		return fstat(walk_root_fd, ret_stat) != 0 ? err_set(err, -errno, "%s", strerror(errno)) : 0;
+	int fd = walk_open_node(node, O_PATH | (node->kind == NODE_LINK ? O_NOFOLLOW : 0), ret_stat, err);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	if (node->followed && node_host_path(node, path, sizeof path) == 0 && beneath_stat_link(walk_root_fd, path, &masked) == 0)
+		ret_stat->st_mode = masked.st_mode;
 	return 0;
+}
+
+int walk_at_open(struct node *dir, struct walk_at *ret_at, struct err *err)
+{
+	struct stat st;
+	*ret_at = (struct walk_at){dir, -1};
+	if (is_in_archive(dir))
+		return 0;
+	int fd = dir->parent ? walk_open_node(dir, O_PATH | O_DIRECTORY, &st, err) : walk_root_fd;
+	if (fd < 0)
+		return fd;
+	ret_at->fd = fd;
+	return 0;
+}
+
+void walk_at_close(struct walk_at *at)
+{
+	if (at->fd >= 0 && at->fd != walk_root_fd)
+		close(at->fd);
+	at->fd = -1;
+}
+
+static int stat_child(const struct walk_at *at, const char *name, struct stat *ret_stat, struct node_spec *ret_spec)
+{
+	if (fstatat(at->fd, name, ret_stat, AT_SYMLINK_NOFOLLOW) != 0)
+		return -errno;
+	uint64_t entry_ino = ret_stat->st_ino;
+	bool followed = S_ISLNK(ret_stat->st_mode) && is_followed(at->dir, name, ret_stat);
+	*ret_spec = spec_of(ret_stat, name, entry_ino);
+	ret_spec->followed = followed;
+	return 0;
+}
+
+int walk_lookup_at(const struct walk_at *at, const char *name, struct node **ret_node, struct stat *ret_stat, struct err *err)
+{
+	struct stat st;
+	struct node_spec spec;
+	ret_stat = ret_stat ? ret_stat : &st;
+	*ret_stat = (struct stat){0};
+	if (is_in_archive(at->dir))
+		return lookup_entry(at->dir, name, ret_node, err);
+	int rc = stat_child(at, name, ret_stat, &spec);
+	if (rc)
+		return err_set(err, rc, "%s", strerror(-rc));
+	*ret_node = node_child((struct place){at->dir, ROW_SELF}, name, &spec);
+	return *ret_node ? 0 : err_set(err, -ENOMEM, "no memory");
 }
 
 int walk_lookup(struct node *dir, const char *name, struct node **ret_node, struct err *err)
 {
-	if (is_in_archive(dir))
-		return lookup_entry(dir, name, ret_node, err);
-	struct node_spec spec;
-	int rc = stat_child(dir, name, &spec);
+	struct walk_at at;
+	int rc = walk_at_open(dir, &at, err);
 	if (rc)
-		return err_set(err, rc, "%s", strerror(-rc));
-	*ret_node = node_child((struct place){dir, ROW_SELF}, name, &spec);
-	return *ret_node ? 0 : err_set(err, -ENOMEM, "no memory");
+		return rc;
+	rc = walk_lookup_at(&at, name, ret_node, NULL, err);
+	walk_at_close(&at);
+	return rc;
 }
 
 int walk_dir_id(const struct node *dir, bool *ret_on_host, struct file_id *ret_id, struct err *err)
 {
-	char path[PATH_MAX];
 	struct stat st;
 	*ret_on_host = !is_in_archive(dir);
 	if (!*ret_on_host)
 		return 0;
-	int rc = node_host_path(dir, path, sizeof path);
-	if (rc || fstatat(walk_root_fd, path, &st, 0) != 0)
-		return err_set(err, rc ? rc : -errno, "%s", strerror(rc ? -rc : errno));
-	*ret_id = file_id_of(&st);
-	return 0;
+	int rc = walk_stat(dir, &st, err);
+	if (rc == 0)
+		*ret_id = file_id_of(&st);
+	return rc;
 }
 
 /* ---- listings ---- */
@@ -354,14 +408,14 @@ int walk_open(struct node *dir, struct walk **ret_walk, struct err *err)
 	if (is_in_archive(dir)) {
 		rc = archive_of_dir(dir, &walk->archive, &walk->parent, err);
 	} else {
-		char path[PATH_MAX];
-		rc = node_host_path(dir, path, sizeof path);
-		int fd = rc ? -1 : openat(walk_root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		struct stat st;
+		int fd = walk_open_node(dir, O_RDONLY | O_DIRECTORY, &st, err);
 		walk->stream = fd < 0 ? NULL : fdopendir(fd);
-		if (!walk->stream) {
-			rc = err_set(err, rc ? rc : -errno, "can't be listed: %s", strerror(rc ? -rc : errno));
-			if (fd >= 0)
-				close(fd);
+		if (fd < 0)
+			rc = fd;
+		else if (!walk->stream) {
+			rc = err_set(err, -errno, "can't be listed: %s", strerror(errno));
+			close(fd);
 		}
 	}
 	if (rc) {
@@ -396,7 +450,9 @@ static int next_in_archive(struct walk *walk, uint64_t offset, struct walk_entry
 
 static enum node_kind kind_of_dirent(const struct walk *walk, const struct dirent *entry)
 {
+	const struct walk_at at = {walk->dir, dirfd(walk->stream)};
 	struct node_spec spec;
+	struct stat st;
 	switch (entry->d_type) {
 	case DT_DIR:
 		return NODE_DIR;
@@ -404,7 +460,7 @@ static enum node_kind kind_of_dirent(const struct walk *walk, const struct diren
 		return kind_of_file(entry->d_name);
 	case DT_LNK:
 	case DT_UNKNOWN:
-		return stat_child(walk->dir, entry->d_name, &spec) == 0 ? spec.kind : NODE_FILE;
+		return stat_child(&at, entry->d_name, &st, &spec) == 0 ? spec.kind : NODE_FILE;
 	default:
 		return NODE_FILE;
 	}
@@ -438,6 +494,17 @@ int walk_next(struct walk *walk, uint64_t offset, struct walk_entry *ret_entry)
 	return walk->archive ? next_in_archive(walk, offset, ret_entry) : next_on_host(walk, offset, ret_entry);
 }
 
+int walk_next_at(const struct walk *walk, struct walk_at *ret_at, struct err *err)
+{
+	struct stat st;
+	*ret_at = (struct walk_at){walk->dir, -1};
+	if (walk->archive)
+		return 0;
+	int rc = walk_stat(walk->dir, &st, err); /* it may have been moved since the listing began */
+	ret_at->fd = rc ? -1 : dirfd(walk->stream);
+	return rc;
+}
+
 /* ---- opening what a node stands for ---- */
 
 int walk_image_spec(struct node *node, struct walk_spec *ret_spec, struct err *err)
@@ -464,7 +531,7 @@ int walk_check_fresh(const struct node *node, struct err *err)
 	struct stat st;
 	if (config.immutable || host->kind == NODE_DIR || host->kind == NODE_FILE)
 		return 0;
-	if (node_host_path(host, path, sizeof path) || fstatat(walk_root_fd, path, &st, 0) != 0)
+	if (node_host_path(host, path, sizeof path) || beneath_stat(walk_root_fd, path, &st) != 0)
 		return err_set(err, -ESTALE, "the file is gone");
 	struct file_id now = file_id_of(&st);
 	return file_id_equal(&now, &host->id) ? 0 : err_set(err, -ESTALE, "the file changed");

@@ -24,8 +24,25 @@ int walk_enter(struct place *place, struct err *err);
 /* Whether the node is what the root shows. */
 bool walk_is_top(const struct node *node);
 
-/* The child of a NODE_DIR or NODE_ARCHIVE, with one more reference. -ENOENT, or why the directory can't be read. */
+/* A directory of the host that is still the one that its node stands for, held open: for one look-up, or one after the other.
+ * Of a directory in an archive it is nothing. */
+struct walk_at {
+	struct node *dir; /* borrowed */
+	int fd;           /* -1: none */
+};
+/* -ESTALE where another directory (or a way out of SOURCE) has taken its place. */
+int walk_at_open(struct node *dir, struct walk_at *ret_at, struct err *err);
+void walk_at_close(struct walk_at *at);
+
+/* The child of a NODE_DIR or NODE_ARCHIVE, with one more reference. -ENOENT, or why the directory can't be read. ret_stat (may be
+ * NULL): the attributes on the host, st_nlink 0 where it lies in an archive. */
+int walk_lookup_at(const struct walk_at *at, const char *name, struct node **ret_node, struct stat *ret_stat, struct err *err);
 int walk_lookup(struct node *dir, const char *name, struct node **ret_node, struct err *err);
+
+/* What a directory, plain file or link of the host is now; -ESTALE where it is not the one that the node stands for. */
+int walk_stat(const struct node *node, struct stat *ret_stat, struct err *err);
+/* Opens it with these flags of open(), checked likewise. A descriptor, or a negative errno with words. */
+int walk_open_node(const struct node *node, int flags, struct stat *ret_stat, struct err *err);
 
 struct walk_entry {
 	const char *name; /* valid until the next call */
@@ -40,6 +57,8 @@ int walk_open(struct node *dir, struct walk **ret_walk, struct err *err);
 void walk_close(struct walk *walk); /* NULL is fine */
 /* The entry at offset (0: the first; else a `next`). 1, 0 at the end, or a negative errno. */
 int walk_next(struct walk *walk, uint64_t offset, struct walk_entry *ret_entry);
+/* For looking up what comes next of a listing: as walk_at_open, but the listing's own descriptor, borrowed. */
+int walk_next_at(const struct walk *walk, struct walk_at *ret_at, struct err *err);
 
 /* Whether the directory lies on the host, and if so what it is now: its id changes when names come or go. */
 int walk_dir_id(const struct node *dir, bool *ret_on_host, struct file_id *ret_id, struct err *err);

@@ -145,12 +145,21 @@ static int lookup_made(struct place parent, const char *name, const struct patie
 	return rc;
 }
 
-static int lookup(struct place parent, const char *name, const struct patience *patience, struct place *ret_place, struct err *err)
+/* ret_stat: st_nlink 0, or what the host said on the way. at (may be NULL): of the parent. */
+static int lookup(struct place parent, const struct walk_at *at, const char *name, const struct patience *patience,
+		  struct place *ret_place, struct stat *ret_stat, struct err *err)
 {
+	*ret_stat = (struct stat){0};
 	if (!tree_is_container(parent.node) || parent.row || strcmp(name, ".pixfs") == 0)
 		return lookup_made(parent, name, patience, ret_place, err);
 	struct node *node;
-	int rc = walk_lookup(parent.node, name, &node, err);
+	struct walk_at own;
+	int rc = at ? 0 : walk_at_open(parent.node, &own, err);
+	if (rc)
+		return rc;
+	rc = walk_lookup_at(at ? at : &own, name, &node, ret_stat, err);
+	if (!at)
+		walk_at_close(&own);
 	if (rc == 0)
 		*ret_place = (struct place){node, ROW_SELF};
 	else if (rc != -ENOENT && parent.node->kind == NODE_ARCHIVE && lookup_made(parent, name, patience, ret_place, err) == 0)
@@ -158,20 +167,27 @@ static int lookup(struct place parent, const char *name, const struct patience *
 	return rc; /* of an archive that can't be read nobody knows that there is no such name */
 }
 
-int tree_lookup(struct place parent, const char *name, const struct patience *patience, struct place *ret_place, struct err *err)
+static int lookup_below(struct place parent, const struct walk_at *at, const char *name, const struct patience *patience,
+			struct place *ret_place, struct stat *ret_stat, struct err *err)
 {
 	if (!tree_is_folder(parent))
 		return -ENOTDIR;
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/') || !*name)
 		return -ENOENT; /* never a way out of the source */
 	if (!parent.node->shows_file)
-		return lookup(parent, name, patience, ret_place, err);
+		return lookup(parent, at, name, patience, ret_place, ret_stat, err);
 	int rc = walk_enter(&parent, err);
 	if (rc)
 		return rc;
-	rc = lookup(parent, name, patience, ret_place, err);
+	rc = lookup(parent, at, name, patience, ret_place, ret_stat, err);
 	node_unref(parent.node, 1);
 	return rc;
+}
+
+int tree_lookup(struct place parent, const char *name, const struct patience *patience, struct place *ret_place, struct err *err)
+{
+	struct stat ignored;
+	return lookup_below(parent, NULL, name, patience, ret_place, &ignored, err);
 }
 
 int tree_resolve(const char *path, struct place *ret_place, struct err *err)
@@ -277,18 +293,17 @@ static int64_t entry_mtime_ns(struct node *node, const struct node *host)
 	return entry.mtime_s ? entry.mtime_s * 1000000000 : host->id.mtime_ns;
 }
 
-/* Directories and plain files of the host: as they are now. */
-static int stat_host(struct place place, struct stat *ret_stat, struct err *err)
+static void show_host(struct place place, struct stat *st)
 {
-	char path[4096];
-	int rc = node_host_path(place.node, path, sizeof path);
-	if (rc == 0 && fstatat(walk_root_fd, path, ret_stat, place.node->kind == NODE_LINK ? AT_SYMLINK_NOFOLLOW : 0) != 0)
-		rc = -errno;
-	if (rc)
-		return err_set(err, rc, "%s", strerror(-rc));
-	ret_stat->st_ino = node_ino(place);
-	ret_stat->st_nlink = 1;
-	return 0;
+	st->st_ino = node_ino(place);
+	st->st_nlink = 1;
+}
+
+/* Directories, plain files and links of the host are shown as they are now. */
+static bool is_host(struct place place)
+{
+	const struct node *node = place.node;
+	return !place.row && !node->in_archive && (node->kind == NODE_DIR || node->kind == NODE_FILE || node->kind == NODE_LINK);
 }
 
 /* How much is best read at once. Programs (glibc's opendir) read a directory in pieces of this size, the kernel hands the size
@@ -313,10 +328,13 @@ static uint32_t block_bytes(struct place place)
 static int stat_place(struct place place, struct stat *ret_stat, struct err *err)
 {
 	struct node *node = place.node;
-	if (!place.row && !node->in_archive && (node->kind == NODE_DIR || node->kind == NODE_FILE || node->kind == NODE_LINK))
-		return stat_host(place, ret_stat, err);
 	uint64_t size = 0;
 	int rc = 0;
+	if (is_host(place)) {
+		rc = walk_stat(node, ret_stat, err);
+		show_host(place, ret_stat);
+		return rc;
+	}
 	if (place.row && !tree_is_folder(place))
 		rc = size_of_row(place, row_find(place.row), &size, err);
 	else if (!place.row && node_is_view(node) && node->kind != NODE_ZARR)
@@ -367,9 +385,24 @@ int tree_stat(struct place place, struct stat *ret_stat, struct err *err)
 	return rc;
 }
 
+int tree_find(struct place parent, const struct walk_at *at, const char *name, const struct patience *patience,
+	      struct place *ret_place, struct stat *ret_stat, struct err *err)
+{
+	int rc = lookup_below(parent, at, name, patience, ret_place, ret_stat, err);
+	if (rc)
+		return rc;
+	if (ret_stat->st_nlink && is_host(*ret_place)) {
+		show_host(*ret_place, ret_stat);
+		return 0;
+	}
+	rc = tree_stat(*ret_place, ret_stat, err);
+	if (rc)
+		node_unref(ret_place->node, 1);
+	return rc;
+}
+
 int tree_readlink(struct place place, char *ret_target, size_t size_bytes, struct err *err)
 {
-	char path[4096];
 	struct node *node = place.node;
 	if (place.row || node->kind != NODE_LINK)
 		return -EINVAL;
@@ -385,10 +418,13 @@ int tree_readlink(struct place place, char *ret_target, size_t size_bytes, struc
 		ret_target[got > 0 ? got : 0] = 0;
 		return got < 0 ? (int)got : 0;
 	}
-	int rc = node_host_path(node, path, sizeof path);
-	ssize_t len = rc ? rc : readlinkat(walk_root_fd, path, ret_target, size_bytes - 1);
-	if (len < 0)
-		return err_set(err, rc ? rc : -errno, "%s", strerror(rc ? -rc : errno));
-	ret_target[len] = 0;
-	return 0;
+	struct stat st;
+	int fd = walk_open_node(node, O_PATH | O_NOFOLLOW, &st, err);
+	if (fd < 0)
+		return fd;
+	ssize_t len = readlinkat(fd, "", ret_target, size_bytes - 1);
+	int rc = len < 0 ? err_set(err, -errno, "%s", strerror(errno)) : 0;
+	close(fd);
+	ret_target[len < 0 ? 0 : len] = 0;
+	return rc;
 }

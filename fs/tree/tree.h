@@ -15,6 +15,11 @@
  * that can't be), -EFBIG, or why the source can't be read. -EINTR only where a large directory is listed for a stack. */
 int tree_lookup(struct place parent, const char *name, const struct patience *patience, struct place *ret_place, struct err *err);
 
+/* The same with its attributes. at (may be NULL): of tree_list_at. */
+struct walk_at;
+int tree_find(struct place parent, const struct walk_at *at, const char *name, const struct patience *patience,
+	      struct place *ret_place, struct stat *ret_stat, struct err *err);
+
 /* The place of a path below the root ("" or "." is the root), with one more reference; errors as tree_lookup. */
 int tree_resolve(const char *path, struct place *ret_place, struct err *err);
 
@@ -51,6 +56,9 @@ struct listing_entry {
  * end, or a negative errno. */
 int tree_list(struct place place, struct listing **ret_listing, struct err *err);
 int tree_list_next(struct listing *listing, uint64_t offset, struct listing_entry *ret_entry);
+/* For tree_find of several names that come next; borrowed, as long as the listing is open and for one reply. False where
+ * tree_find has to find its own way. */
+bool tree_list_at(struct listing *listing, struct walk_at *ret_at);
 void tree_list_close(struct listing *listing); /* NULL is fine */
 
 /* Extended attributes: the value's length, -ENODATA, or -EOPNOTSUPP for a name that isn't user.*: xattr(7)'s word for a namespace

@@ -170,6 +170,12 @@ int tree_list_next(struct listing *listing, uint64_t offset, struct listing_entr
 	return 1;
 }
 
+bool tree_list_at(struct listing *listing, struct walk_at *ret_at)
+{
+	struct err ignored = ERR_NONE;
+	return listing->walk && walk_next_at(listing->walk, ret_at, &ignored) == 0;
+}
+
 void tree_list_close(struct listing *listing)
 {
 	if (!listing)

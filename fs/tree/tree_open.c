@@ -123,20 +123,10 @@ static int open_text(struct place place, const struct row *row, struct handle **
 
 static int open_host(struct node *node, struct handle **ret_handle, struct err *err)
 {
-	char path[4096];
-	int rc = node_host_path(node, path, sizeof path);
-	int fd = rc ? -1 : openat(walk_root_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
-	if (fd < 0 || fstat(fd, &st) != 0) {
-		rc = err_set(err, rc ? rc : -errno, "can't be opened: %s", strerror(rc ? -rc : errno));
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
-	if (st.st_dev != node->id.device || st.st_ino != node->id.inode) {
-		close(fd);
-		return err_set(err, -ESTALE, "the file was replaced");
-	}
+	int fd = walk_open_node(node, O_RDONLY | O_NONBLOCK | O_NOCTTY, &st, err);
+	if (fd < 0)
+		return fd;
 	struct file_id now = file_id_of(&st);
 	bool settled = file_settles_in_ns(&now) == 0;
 	if (!settled)
