@@ -10,6 +10,7 @@
 #include "fs/base/config.h"
 #include "fs/source/walk.h"
 #include "mount.h"
+#include "mountpoint.h"
 #include "options.h"
 #include "words.h"
 
@@ -48,7 +49,7 @@ static enum exit_code open_source(const char *source)
 
 static enum exit_code run_mount(const struct fuse_args *args, struct options *options)
 {
-	char fuse_options[8192];
+	char fuse_options[8192], fsname[PATH_MAX + 8];
 	const char *const *operands = options->operands;
 	const char *meant = options->noperands == 1 ? words_nearest_command(*operands) : NULL;
 	if (meant && access(*operands, F_OK) != 0) {
@@ -58,11 +59,15 @@ static enum exit_code run_mount(const struct fuse_args *args, struct options *op
 	if (options->noperands != 2)
 		return usage_error(options->noperands == 1 ? "a MOUNTPOINT is wanted too: pixfs SOURCE MOUNTPOINT"
 							   : "one SOURCE and one MOUNTPOINT are wanted: pixfs SOURCE MOUNTPOINT");
+	if (!options_gather_fuse(args, fuse_options, sizeof fuse_options))
+		return usage_error("the options are too long");
+	if (options->remount)
+		return mountpoint_remount(operands[1], fuse_options);
 	enum exit_code code = open_source(operands[0]);
 	if (code != EXIT_OK)
 		return code;
-	if (!options_gather_fuse(args, options, fuse_options, sizeof fuse_options))
-		return usage_error("the options are too long");
+	snprintf(fsname, sizeof fsname, "%s%s", options->fsname ? "" : "pixfs:", options->fsname ? options->fsname : config.source);
+	options->mount.fsname = fsname;
 	options->mount.fuse_options = fuse_options;
 	options->mount.mountpoint = operands[1];
 	options->mount.log_path = options->log;

@@ -3,27 +3,28 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fuse_log.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/vfs.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fs/base/config.h"
 #include "fs/source/node.h"
+#include "log.h"
+#include "mountpoint.h"
+#include "notify.h"
 #include "ops.h"
+#include "words.h"
 #include "fs/open/ahead.h"
 #include "fs/source/archives.h"
 #include "fs/store/backing.h"
@@ -39,30 +40,16 @@
 
 enum { MAX_FUSE_THREADS = 512, IDLE_FUSE_THREADS = 16 };
 
+/* Without a name the mount is known only to copies of it in other namespaces: it ends when nothing was open for so long. */
+enum { TICK_MS = 50, QUIET_MS = 1000 };
+
 static struct {
-	char mountpoint[4096];
+	struct mountpoint point;
 	int ready_fd; /* the daemon's end of the pipe to its parent, -1 in the foreground */
-	bool daemon;
-	FILE *log_file;
+	pthread_t loop;
+	struct fuse_session *session;
+	char failure[512]; /* libfuse's first words about why it can't */
 } mounted = {.ready_fd = -1};
-
-/* ---- the log ---- */
-
-static void write_log(int code, const char *line)
-{
-	if (mounted.daemon && !mounted.log_file) {
-		syslog(code ? LOG_ERR : LOG_INFO, "%s", line);
-		return;
-	}
-	char when[32];
-	time_t now = time(NULL);
-	struct tm utc;
-	gmtime_r(&now, &utc);
-	strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-	fprintf(mounted.log_file ? mounted.log_file : stderr, "%s pixfs: %s%s%s\n", when, line, code ? ": " : "",
-		code ? strerrorname_np(-code) : "");
-	fflush(mounted.log_file ? mounted.log_file : stderr);
-}
 
 /* ---- the engine ---- */
 
@@ -109,118 +96,29 @@ void mount_stop_engine(void)
 	walk_stop();
 }
 
-/* ---- the mountpoint ---- */
-
-/* Looks path up in the table of mounts; false where nothing is mounted there. */
-static bool find_mount(const char *path, char type[64], char device[32])
-{
-	FILE *table = fopen("/proc/self/mountinfo", "re");
-	char line[8192], where[4096];
-	bool found = false;
-	while (table && fgets(line, sizeof line, table)) {
-		char *rest = strstr(line, " - ");
-		char dev[32];
-		if (!rest || sscanf(line, "%*d %*d %31s %*s %4095s", dev, where) != 2 || strcmp(where, path) != 0)
-			continue;
-		found = sscanf(rest, " - %63s", type) == 1;
-		memcpy(device, dev, sizeof dev);
-	}
-	if (table)
-		fclose(table);
-	return found;
-}
-
-static void unmount_lazily(const char *path)
-{
-	if (umount2(path, MNT_DETACH) == 0 || errno != EPERM)
-		return;
-	pid_t child = fork();
-	if (child == 0) {
-		execlp("fusermount3", "fusermount3", "-u", "-z", "-q", "--", path, (char *)NULL);
-		_exit(127);
-	}
-	if (child > 0)
-		waitpid(child, NULL, 0);
-}
-
-/* The absolute path of the mountpoint, of which the last name may be a dead mount and so can't be looked at. */
-static int resolve_mountpoint(const char *path, char ret[4096])
-{
-	char copy[4096], parent[4096];
-	if (realpath(path, parent)) {
-		snprintf(ret, 4096, "%s", parent);
-		return 0;
-	}
-	if (errno != ENOTCONN)
-		return -errno;
-	snprintf(copy, sizeof copy, "%s", path);
-	for (size_t len = strlen(copy); len > 1 && copy[len - 1] == '/'; len--)
-		copy[len - 1] = 0;
-	char *slash = strrchr(copy, '/');
-	if (!realpath(slash == copy ? "/" : slash ? (*slash = 0, copy) : ".", parent))
-		return -errno;
-	return snprintf(ret, 4096, "%s/%s", strcmp(parent, "/") ? parent : "", slash ? slash + 1 : copy) < 4096 ? 0 : -ENAMETOOLONG;
-}
-
-static enum exit_code prepare_mountpoint(const char *path)
-{
-	char type[64] = "", device[32];
-	struct stat st;
-	int rc = resolve_mountpoint(path, mounted.mountpoint);
-	/* statfs always asks the daemon; stat may be answered from what the kernel remembers of a dead one */
-	if (rc == 0 && statfs(mounted.mountpoint, &(struct statfs){0}) != 0 && errno == ENOTCONN &&
-	    find_mount(mounted.mountpoint, type, device) && strcmp(type, "fuse.pixfs") == 0) {
-		fprintf(stderr, "pixfs: %s: cleaning up a dead pixfs mount\n", path);
-		unmount_lazily(mounted.mountpoint);
-	}
-	if (rc == 0 && stat(mounted.mountpoint, &st) != 0)
-		rc = -errno;
-	if (rc) {
-		fprintf(stderr, "pixfs: mountpoint %s: %s\n", path, strerror(-rc));
-		return EXIT_NO_MOUNTPOINT;
-	}
-	if (!S_ISDIR(st.st_mode)) {
-		fprintf(stderr, "pixfs: mountpoint %s: not a directory\n", path);
-		return EXIT_NO_MOUNTPOINT;
-	}
-	if (find_mount(mounted.mountpoint, type, device) && strcmp(type, "fuse.pixfs") == 0) {
-		fprintf(stderr, "pixfs: mountpoint %s: busy, a pixfs is mounted there\n", path);
-		return EXIT_BUSY_MOUNTPOINT;
-	}
-	return EXIT_OK;
-}
-
 /* ---- telling that the mount answers ---- */
-
-static void notify_systemd(void)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	if (!path || (*path != '/' && *path != '@') || strlen(path) >= sizeof address.sun_path)
-		return;
-	memcpy(address.sun_path, path, strlen(path));
-	if (*path == '@')
-		address.sun_path[0] = 0;
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	static const char message[] = "READY=1\n";
-	if (fd >= 0) {
-		sendto(fd, message, sizeof message - 1, MSG_NOSIGNAL, (struct sockaddr *)&address,
-		       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
-		close(fd);
-	}
-}
 
 static void set_readahead(void)
 {
-	char type[64], device[32], path[128];
-	if (!config.readahead_kib || !find_mount(mounted.mountpoint, type, device))
+	char path[128];
+	uint64_t device = mounted.point.device;
+	if (!config.readahead_kib)
 		return;
-	snprintf(path, sizeof path, "/sys/class/bdi/%s/read_ahead_kb", device);
-	FILE *file = fopen(path, "we");
+	snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", major(device), minor(device));
+	FILE *file = device ? fopen(path, "we") : NULL;
 	if (!file || fprintf(file, "%u\n", config.readahead_kib) < 0)
-		write_log(0, "readahead= needs root: the kernel's default stays");
+		log_write(0, "readahead= needs root: the kernel's default stays");
 	if (file)
 		fclose(file);
+}
+
+static void tell_success(void)
+{
+	char quoted[8192];
+	if (isatty(STDOUT_FILENO) && !mounted.point.is_descriptor)
+		printf("mounted on %s; to unmount: fusermount3 -u %s\n", mounted.point.path,
+		       words_quote(mounted.point.path, quoted, sizeof quoted));
+	fflush(stdout);
 }
 
 static void answer(void)
@@ -236,8 +134,10 @@ static void answer(void)
 			dup2(null, fd);
 		if (null > 2)
 			close(null);
+	} else {
+		tell_success();
 	}
-	notify_systemd();
+	notify_ready();
 }
 
 /* Forks: the child goes on with true; the parent exits when the child's mount answers, or with its failure. */
@@ -253,133 +153,235 @@ static bool become_daemon(void)
 		char byte;
 		int ended = 0;
 		close(ends[1]);
-		if (read(ends[0], &byte, 1) == 1)
+		if (read(ends[0], &byte, 1) == 1) {
+			tell_success();
 			_exit(EXIT_OK);
+		}
 		waitpid(child, &ended, 0);
 		_exit(WIFEXITED(ended) && WEXITSTATUS(ended) ? WEXITSTATUS(ended) : EXIT_NO_FUSE);
 	}
 	close(ends[0]);
 	mounted.ready_fd = ends[1];
-	mounted.daemon = true;
+	log_become_daemon();
 	setsid();
 	return chdir("/") == 0;
 }
 
 /* ---- the session ---- */
 
+static void fill_signals(sigset_t *set)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+	sigemptyset(set);
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		sigaddset(set, numbers[i]);
+}
+
+/* The loop waits for the kernel's word that all copies of the mount are gone; a signal makes it look whether it shall end. */
+static void end_loop(void)
+{
+	fuse_session_exit(mounted.session);
+	pthread_kill(mounted.loop, SIGUSR2);
+}
+
+/* Once the mount has no name here, TICK_MS after the last call: whether nothing was open and nothing was opened for QUIET_MS. */
+static bool is_quiet(void)
+{
+	static uint64_t last_total;
+	static unsigned ticks;
+	uint64_t total;
+	bool busy = opened_any(&total) || total != last_total;
+	last_total = total;
+	ticks = busy ? 0 : ticks + 1;
+	return ticks > QUIET_MS / TICK_MS;
+}
+
 /* SIGINT and SIGTERM unmount lazily: who has files open finishes; the session ends with the last of them. A second signal
- * doesn't wait. */
-static void *signal_main(void *session)
+ * doesn't wait: what is open fails. SIGHUP opens the log anew. SIGUSR1: the process has come to its end. */
+static void *signal_main(void *context)
 {
 	sigset_t set;
-	int number;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	for (bool asked = false;; asked = true) {
-		sigwait(&set, &number);
+	struct timespec tick = {0, TICK_MS * 1000000};
+	fill_signals(&set);
+	for (bool asked = false;;) {
+		int number = asked ? sigtimedwait(&set, NULL, &tick) : sigwaitinfo(&set, NULL);
 		if (number == SIGUSR1)
-			return NULL; /* the session is over */
-		if (asked)
-			fuse_session_exit(session);
-		unmount_lazily(mounted.mountpoint);
+			return context;
+		if (number == SIGHUP) {
+			log_reopen();
+		} else if (number > 0 && asked) {
+			log_write(0, "ended by a second signal");
+			_exit(EXIT_OK);
+		} else if (number > 0) {
+			asked = true;
+			notify_stopping();
+			mountpoint_unmount_lazily(&mounted.point);
+		} else if (asked && is_quiet()) {
+			end_loop();
+		}
 	}
 }
 
-static void block_signals(void)
+static void do_nothing(int number)
+{
+	(void)number;
+}
+
+static int start_signals(pthread_t *ret_thread)
 {
 	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
+	struct sigaction wake = {.sa_handler = do_nothing}; /* without SA_RESTART: what waits looks up */
+	fill_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	sigaction(SIGUSR2, &wake, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	mounted.loop = pthread_self();
+	return -pthread_create(ret_thread, NULL, signal_main, NULL);
+}
+
+static void stop_signals(pthread_t thread)
+{
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
 }
 
 static int serve(struct fuse_session *session)
 {
-	pthread_t signals;
 	struct fuse_loop_config *loop = fuse_loop_cfg_create();
 	fuse_loop_cfg_set_max_threads(loop, MAX_FUSE_THREADS);
 	fuse_loop_cfg_set_idle_threads(loop, IDLE_FUSE_THREADS);
-	int rc = pthread_create(&signals, NULL, signal_main, session);
-	if (rc == 0) {
-		rc = fuse_session_loop_mt(session, loop);
-		if (rc == -ECONNABORTED)
-			rc = 0; /* the mount ended while one of its last requests was being read: as ENODEV, which libfuse knows */
-		pthread_kill(signals, SIGUSR1);
-		pthread_join(signals, NULL);
-	}
+	int rc = fuse_session_loop_mt(session, loop);
 	fuse_loop_cfg_destroy(loop);
-	return rc;
+	/* ECONNABORTED: the mount ended while one of its last requests was being read: as ENODEV, which libfuse knows */
+	return rc == -ECONNABORTED || rc == -EINTR ? 0 : rc;
+}
+
+/* "," and "\\" in a value have to be escaped for libfuse. */
+static void escape(const char *value, char *ret, size_t room)
+{
+	size_t len = 0;
+	for (; *value && len + 2 < room; value++) {
+		if (*value == ',' || *value == '\\')
+			ret[len++] = '\\';
+		ret[len++] = *value;
+	}
+	ret[len] = 0;
+}
+
+/* What libfuse says while mounting is kept for our own line; later it goes to the log. */
+static void log_libfuse(enum fuse_log_level level, const char *format, va_list values)
+{
+	char line[512];
+	if (level == FUSE_LOG_DEBUG) {
+		vfprintf(stderr, format, values);
+		return;
+	}
+	vsnprintf(line, sizeof line, format, values);
+	line[strcspn(line, "\n")] = 0;
+	const char *words = strncmp(line, "fuse: ", 6) == 0 ? line + 6 : line;
+	if (mounted.session)
+		log_write(0, words);
+	else if (!*mounted.failure)
+		snprintf(mounted.failure, sizeof mounted.failure, "%s", words);
 }
 
 static struct fuse_session *make_session(const struct mount_options *options)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-	char *text = NULL;
-	int len = asprintf(&text, "-o%s%sdefault_permissions,subtype=pixfs", options->fuse_options,
-			   *options->fuse_options ? "," : "");
+	char *text = NULL, fsname[8192];
+	escape(options->fsname, fsname, sizeof fsname);
+	int len = asprintf(&text, "-o%s%sdefault_permissions,subtype=pixfs,fsname=%s", options->fuse_options,
+			   *options->fuse_options ? "," : "", fsname);
 	struct fuse_session *session = NULL;
 	if (len >= 0 && fuse_opt_add_arg(&args, "pixfs") == 0 && fuse_opt_add_arg(&args, text) == 0 &&
 	    (!options->debug || fuse_opt_add_arg(&args, "-d") == 0))
 		session = fuse_session_new(&args, &ops_table, sizeof ops_table, NULL);
+	if (!session)
+		fprintf(stderr, "pixfs: %s (see pixfs --help)\n", *mounted.failure ? mounted.failure : "no memory");
 	fuse_opt_free_args(&args);
 	free(text);
 	return session;
 }
 
-static enum exit_code run_session(struct fuse_session *session, const struct mount_options *options)
+static enum exit_code serve_engine(struct fuse_session *session)
 {
-	if (!options->foreground && !become_daemon()) {
-		fprintf(stderr, "pixfs: can't become a daemon: %s\n", strerror(errno));
-		return EXIT_DAMAGED;
-	}
-	block_signals();
 	int rc = mount_start_engine();
 	if (rc) {
 		fprintf(stderr, "pixfs: %s\n", strerror(-rc));
 		return EXIT_DAMAGED;
 	}
-	status_set_log(write_log);
+	status_set_log(log_write);
 	ops_set_ready(answer);
 	ops_set_session(session);
-	if (config.passthrough && (rc = passthrough_start(session, config.cache_bytes / 2)))
-		write_log(0, "the kernel can't read arrays by itself (passthrough): it asks for every piece");
+	if (config.passthrough && passthrough_start(session, config.cache_bytes / 2))
+		log_write(0, "the kernel can't read arrays by itself (passthrough): it asks for every piece");
 	rc = serve(session);
+	notify_stopping();
 	return rc < 0 ? EXIT_DAMAGED : EXIT_OK;
 }
 
-enum exit_code mount_run(const struct mount_options *options)
+static void end_session(struct fuse_session *session)
 {
-	enum exit_code code = prepare_mountpoint(options->mountpoint);
-	if (code != EXIT_OK)
-		return code;
-	if (options->log_path && !(mounted.log_file = fopen(options->log_path, "ae"))) {
-		fprintf(stderr, "pixfs: log %s: %s\n", options->log_path, strerror(errno));
-		return EXIT_USAGE;
-	}
-	openlog("pixfs", LOG_PID, LOG_DAEMON);
-	struct fuse_session *session = make_session(options);
-	if (!session)
-		return EXIT_USAGE;
-	if (fuse_session_mount(session, mounted.mountpoint) != 0) {
-		fuse_session_destroy(session);
-		fprintf(stderr, "pixfs: mounting on %s failed%s\n", options->mountpoint,
-			access("/dev/fuse", R_OK | W_OK) ? ": /dev/fuse can't be opened" : "");
-		return EXIT_NO_FUSE;
-	}
-	code = run_session(session, options);
 	fuse_session_unmount(session);
 	passthrough_stop();
 	fuse_session_destroy(session);
 	opened_close_all();
 	mount_stop_engine();
-	if (mounted.log_file)
-		fclose(mounted.log_file);
+}
+
+static enum exit_code run_session(struct fuse_session *session, const struct mount_options *options)
+{
+	pthread_t signals;
+	bool goes_on = options->foreground || become_daemon();
+	mounted.session = session;
+	if (goes_on && options->auto_unmount && mountpoint_watch(&mounted.point))
+		fprintf(stderr, "pixfs: auto_unmount can't be had here\n");
+	int rc = goes_on ? start_signals(&signals) : -errno;
+	if (rc)
+		fprintf(stderr, "pixfs: can't go on: %s\n", strerror(-rc));
+	enum exit_code code = rc ? EXIT_DAMAGED : serve_engine(session);
+	end_session(session);
+	if (rc == 0)
+		stop_signals(signals);
+	return code;
+}
+
+/* The session of a mounted tree; NULL: *ret_code says why there is none. */
+static struct fuse_session *mount_session(const struct mount_options *options, enum exit_code *ret_code)
+{
+	fuse_set_log_func(log_libfuse);
+	struct fuse_session *session = make_session(options);
+	if (!session) {
+		*ret_code = EXIT_USAGE;
+		return NULL;
+	}
+	if (fuse_session_mount(session, mounted.point.path) != 0) {
+		fuse_session_destroy(session);
+		*ret_code = mountpoint_failed(&mounted.point, mounted.failure);
+		return NULL;
+	}
+	mountpoint_take(&mounted.point);
+	return session;
+}
+
+enum exit_code mount_run(const struct mount_options *options)
+{
+	enum exit_code code = mountpoint_prepare(options->mountpoint, options->fsname, &mounted.point);
+	if (code == EXIT_OK && mounted.point.is_same_already) {
+		fprintf(stderr, "pixfs: %s: the same source is mounted there already\n", options->mountpoint);
+		return EXIT_OK;
+	}
+	code = code == EXIT_OK ? mountpoint_check_fuse(&mounted.point) : code;
+	if (code != EXIT_OK)
+		return code;
+	int rc = log_open(options->log_path);
+	if (rc) {
+		fprintf(stderr, "pixfs: log %s: %s\n", options->log_path, strerror(-rc));
+		return EXIT_USAGE;
+	}
+	struct fuse_session *session = mount_session(options, &code);
+	if (session)
+		code = run_session(session, options);
+	log_close();
 	return code;
 }

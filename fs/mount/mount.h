@@ -18,13 +18,16 @@ enum exit_code {
 
 struct mount_options {
 	const char *mountpoint;
+	const char *fsname; /* what the table of mounts calls it */
 	bool foreground;
+	bool auto_unmount;        /* also where this process is killed */
 	const char *fuse_options; /* for libfuse, separated by commas, "" for none */
 	bool debug;
 	const char *log_path; /* NULL: stderr in the foreground, syslog as a daemon */
 };
 
-/* Mounts the tree that walk_start opened and serves it until it is unmounted. Messages go to stderr. */
+/* Mounts the tree that walk_start opened and serves it until it is unmounted. Where a mount of the same name lives there already
+ * nothing is done, which is a success. Messages go to stderr. */
 enum exit_code mount_run(const struct mount_options *options);
 
 /* Starts and ends what serves a tree: cache, images, nodes, decode threads. 0 or a negative errno. */

@@ -12,6 +12,7 @@ enum { BUCKETS = 1024 };
 static struct {
 	pthread_mutex_t lock;
 	struct opened *buckets[BUCKETS];
+	uint64_t count, total; /* now, and ever */
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static struct opened **bucket_of(uint64_t id)
@@ -67,6 +68,8 @@ static int add(uint64_t id, struct handle *handle, struct listing *listing, stru
 		if (opened->next)
 			opened->next->link = &opened->next;
 		*bucket = opened;
+		all.count++;
+		all.total++;
 	}
 	pthread_mutex_unlock(&all.lock);
 	if (rc) {
@@ -98,6 +101,7 @@ int opened_add_listing(uint64_t id, struct listing *listing, struct opened **ret
 void opened_close(struct opened *opened)
 {
 	pthread_mutex_lock(&all.lock);
+	all.count--;
 	*opened->link = opened->next;
 	if (opened->next)
 		opened->next->link = opened->link;
@@ -112,4 +116,13 @@ void opened_close_all(void)
 	for (unsigned i = 0; i < BUCKETS; i++)
 		while (all.buckets[i])
 			opened_close(all.buckets[i]);
+}
+
+bool opened_any(uint64_t *ret_total)
+{
+	pthread_mutex_lock(&all.lock);
+	bool any = all.count > 0;
+	*ret_total = all.total;
+	pthread_mutex_unlock(&all.lock);
+	return any;
 }

@@ -33,4 +33,7 @@ int opened_add_listing(uint64_t id, struct listing *listing, struct opened **ret
 void opened_close(struct opened *opened); /* and what it holds */
 void opened_close_all(void);
 
+/* Whether anything is open now. *ret_total: how many opens there have been. */
+bool opened_any(uint64_t *ret_total);
+
 #endif

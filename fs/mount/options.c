@@ -35,7 +35,7 @@
 /* what an fstab line may say, and what means nothing here */
 #define DROP(text) KEY(text, FUSE_OPT_KEY_DISCARD)
 enum { MAX_THREADS = 256 };
-enum { KEY_FOREGROUND, KEY_DEBUG, KEY_SHARED, KEY_REMOUNT, KEY_JSON, KEY_HELP, KEY_VERSION };
+enum { KEY_FOREGROUND, KEY_DEBUG, KEY_SHARED, KEY_AUTO_UNMOUNT, KEY_REMOUNT, KEY_JSON, KEY_HELP, KEY_VERSION };
 static const struct fuse_opt option_table[] = {
 	TEXT(cache_size),
 	TEXT(threads),
@@ -54,17 +54,18 @@ static const struct fuse_opt option_table[] = {
 	KEY("debug", KEY_DEBUG),
 	KEY("allow_other", KEY_SHARED),
 	KEY("allow_root", KEY_SHARED),
+	KEY("auto_unmount", KEY_AUTO_UNMOUNT),
 	KEY("remount", KEY_REMOUNT),
 	KEY("--json", KEY_JSON),
 	KEY("--help", KEY_HELP),
 	KEY("-h", KEY_HELP),
 	KEY("--version", KEY_VERSION),
 	KEY("-V", KEY_VERSION),
-	PASS("auto_unmount"),
 	PASS("max_read="),
 	PASS("max_background="),
 	PASS("congestion_threshold="),
 	PASS("ro"),
+	PASS("rw"),
 	PASS("suid"),
 	PASS("nosuid"),
 	PASS("dev"),
@@ -80,7 +81,6 @@ static const struct fuse_opt option_table[] = {
 	PASS("fscontext="),
 	PASS("defcontext="),
 	PASS("rootcontext="),
-	DROP("rw"),
 	DROP("default_permissions"),
 	DROP("subtype="),
 	DROP("defaults"),
@@ -147,6 +147,9 @@ static int take_option(void *data, const char *arg, int key, struct fuse_args *a
 	case KEY_SHARED:
 		options->shared = 1;
 		return 1;
+	case KEY_AUTO_UNMOUNT:
+		options->mount.auto_unmount = true;
+		return 0;
 	case KEY_REMOUNT:
 		options->remount = true;
 		return 0;
@@ -295,25 +298,10 @@ bool options_apply(const struct options *options)
 	return true;
 }
 
-/* "\\" and "," in a value have to be escaped for libfuse. */
-static void append_escaped(char *to, size_t room, const char *value)
-{
-	size_t len = strlen(to);
-	for (; *value && len + 2 < room; value++) {
-		if (*value == ',' || *value == '\\')
-			to[len++] = '\\';
-		to[len++] = *value;
-	}
-	to[len] = 0;
-}
-
 /* What fuse_opt left over ("pixfs", "-o", "a,b"). */
-bool options_gather_fuse(const struct fuse_args *args, const struct options *options, char *ret, size_t room)
+bool options_gather_fuse(const struct fuse_args *args, char *ret, size_t room)
 {
-	snprintf(ret, room, "fsname=");
-	append_escaped(ret, room, options->fsname ? options->fsname : "pixfs:");
-	if (!options->fsname)
-		append_escaped(ret, room, config.source);
+	*ret = 0;
 	for (int i = 1; i < args->argc; i++) {
 		const char *arg = args->argv[i];
 		if (strncmp(arg, "-o", 2) != 0)
@@ -322,7 +310,7 @@ bool options_gather_fuse(const struct fuse_args *args, const struct options *opt
 		if (!*arg && i + 1 < args->argc)
 			arg = args->argv[++i];
 		size_t len = strlen(ret);
-		snprintf(ret + len, room - len, ",%s", arg);
+		snprintf(ret + len, room - len, "%s%s", len ? "," : "", arg);
 	}
 	return strlen(ret) + 1 < room;
 }

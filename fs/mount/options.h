@@ -25,7 +25,7 @@ void options_free(struct options *options);
 /* Sets config. False, with a message, on a value that is none. */
 bool options_apply(const struct options *options);
 
-/* What options_parse left, as one list for libfuse. False where it doesn't fit. */
-bool options_gather_fuse(const struct fuse_args *args, const struct options *options, char *ret, size_t room);
+/* What options_parse left, as one list for libfuse, without a name for the mount. False where it doesn't fit. */
+bool options_gather_fuse(const struct fuse_args *args, char *ret, size_t room);
 
 #endif

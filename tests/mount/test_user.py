@@ -124,3 +124,27 @@ def test_allow_other_is_refused_in_one_line_where_the_system_forbids_it(home):
             pytest.skip("this system allows it")
     code, out = call_as_nobody(os.path.join(folder, "pixfs"), os.path.join(folder, "source"), os.path.join(folder, "mnt"), "-o", "allow_other")
     assert code > 0 and b"allow_other" in out and not is_mounted(os.path.join(folder, "mnt"))
+
+
+def test_auto_unmount_leaves_nothing_after_kill_9(home):
+    folder, _ = home
+    process, mnt = start(folder, "-o", "auto_unmount")
+    assert call_as_nobody("ls", mnt)[0] == 0
+    end_process(process.pid)
+    process.wait()
+    assert wait_for(lambda: not is_mounted(mnt))
+
+
+def test_a_mountpoint_of_somebody_else(home):
+    folder, _ = home
+    os.chown(os.path.join(folder, "mnt"), 0, 0)
+    code, out = call_as_nobody(os.path.join(folder, "pixfs"), os.path.join(folder, "source"), os.path.join(folder, "mnt"))
+    assert code == 5 and b"may write to" in out and out.count(b"\n") == 1
+
+
+def test_fusermount3_is_missing(home):
+    folder, _ = home
+    script = """mount --bind /dev/null /usr/bin/fusermount3 && cd "$0" &&
+        PATH=/nowhere exec /usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups ./pixfs source mnt"""
+    done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script, folder], capture_output=True, check=False)
+    assert done.returncode == 7 and b"install fuse3" in done.stderr and done.stderr.count(b"\n") == 1, done.stderr
