@@ -18,7 +18,7 @@
 #include "fs/base/mounts.h"
 #include "words.h"
 
-enum { QUOTED_BYTES = 8192, ANSWER_MS = 1000, MOST_DEAD = 16 };
+enum { QUOTED_BYTES = 8192, ANSWER_MS = 1000, MOST_DEAD = 16, WATCHED_LOOKS = 50, WATCHED_PAUSE_MS = 100 };
 
 static void unmount_path(const char *path)
 {
@@ -61,7 +61,7 @@ static bool is_dead(const char *path)
 		return false;
 	pid_t child = fork();
 	if (child == 0)
-		_exit(statfs(path, &(struct statfs){0}) != 0 && errno == ENOTCONN);
+		_exit(statfs(path, &(struct statfs){0}) != 0 && (errno == ENOTCONN || errno == ECONNABORTED));
 	close(ends[1]);
 	if (child > 0) {
 		struct pollfd ended = {.fd = ends[0], .events = POLLIN};
@@ -200,10 +200,16 @@ void mountpoint_take(struct mountpoint *point)
 		point->device = there.device;
 }
 
-void mountpoint_unmount_lazily(const struct mountpoint *point)
+/* Whether it is still what its path shows. */
+static bool is_ours(const struct mountpoint *point)
 {
 	struct mount_entry there;
-	if (point->device && mounts_find(point->path, &there) && there.device == point->device)
+	return point->device && mounts_find(point->path, &there) && there.device == point->device;
+}
+
+void mountpoint_unmount_lazily(const struct mountpoint *point)
+{
+	if (is_ours(point))
 		unmount_path(point->path);
 }
 
@@ -222,8 +228,13 @@ static void watch(const struct mountpoint *point, int pipe_end)
 	close_range(4, UINT32_MAX, 0);
 	while (read(3, &byte, 1) < 0 && errno == EINTR)
 		;
-	if (chdir("/") == 0 && is_dead(point->path))
-		mountpoint_unmount_lazily(point);
+	/* the pipe may be closed before /dev/fuse is: a few looks */
+	for (unsigned i = 0; chdir("/") == 0 && i < WATCHED_LOOKS && is_ours(point); i++) {
+		if (is_dead(point->path))
+			unmount_path(point->path);
+		else
+			poll(NULL, 0, WATCHED_PAUSE_MS);
+	}
 }
 
 int mountpoint_watch(const struct mountpoint *point)
