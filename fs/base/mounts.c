@@ -26,12 +26,14 @@ static void unescape(char *text)
 static bool parse_line(const char *line, struct mount_entry *ret)
 {
 	unsigned major, minor;
+	unsigned long id;
 	const char *rest = strstr(line, " - ");
-	if (!rest || sscanf(line, "%*d %*d %u:%u %*s %4095s %255s", &major, &minor, ret->where, ret->flags) != 4)
+	if (!rest || sscanf(line, "%lu %*d %u:%u %*s %4095s %255s", &id, &major, &minor, ret->where, ret->flags) != 5)
 		return false;
 	*ret->source = 0;
 	if (sscanf(rest, " - %63s %4095s", ret->type, ret->source) < 1)
 		return false;
+	ret->id = id;
 	ret->device = makedev(major, minor);
 	unescape(ret->where);
 	unescape(ret->source);
@@ -68,6 +70,43 @@ bool mounts_find(const char *path, struct mount_entry *ret)
 	return find(is_at, path, ret);
 }
 
+static bool has_id(const struct mount_entry *entry, const void *id)
+{
+	return entry->id == *(const uint64_t *)id;
+}
+
+/* An entry is large for a stack. */
+static bool any(bool (*wanted)(const struct mount_entry *entry, const void *context), const void *context)
+{
+	struct mount_entry *entry = malloc(sizeof *entry);
+	bool found = entry && find(wanted, context, entry);
+	free(entry);
+	return found;
+}
+
+bool mounts_has(uint64_t id)
+{
+	return any(has_id, &id);
+}
+
+struct below {
+	uint64_t device;
+	const char *directory;
+};
+
+static bool is_below(const struct mount_entry *entry, const void *context)
+{
+	const struct below *below = context;
+	size_t len = strcmp(below->directory, "/") == 0 ? 0 : strlen(below->directory);
+	return entry->device == below->device && strncmp(entry->where, below->directory, len) == 0 &&
+	       (entry->where[len] == '/' || !entry->where[len]);
+}
+
+bool mounts_is_below(uint64_t device, const char *directory)
+{
+	return any(is_below, &(struct below){device, directory});
+}
+
 static bool is_pixfs_device(const struct mount_entry *entry, const void *device)
 {
 	return entry->device == *(const uint64_t *)device && strcmp(entry->type, "fuse.pixfs") == 0;
@@ -75,8 +114,5 @@ static bool is_pixfs_device(const struct mount_entry *entry, const void *device)
 
 bool mounts_is_pixfs(uint64_t device)
 {
-	struct mount_entry *entry = malloc(sizeof *entry);
-	bool found = entry && find(is_pixfs_device, &device, entry);
-	free(entry);
-	return found;
+	return any(is_pixfs_device, &device);
 }

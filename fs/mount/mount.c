@@ -36,6 +36,7 @@
 #include "fs/store/texts.h"
 #include "fs/base/status.h"
 #include "fs/tree/tree.h"
+#include "fs/source/own.h"
 #include "fs/source/walk.h"
 
 enum { MAX_FUSE_THREADS = 512, IDLE_FUSE_THREADS = 16 };
@@ -355,12 +356,15 @@ static struct fuse_session *mount_session(const struct mount_options *options, e
 		*ret_code = EXIT_USAGE;
 		return NULL;
 	}
+	if (!mounted.point.is_descriptor)
+		own_set_place(mounted.point.path);
 	if (fuse_session_mount(session, mounted.point.path) != 0) {
 		fuse_session_destroy(session);
 		*ret_code = mountpoint_failed(&mounted.point, mounted.failure);
 		return NULL;
 	}
 	mountpoint_take(&mounted.point);
+	own_set_device(mounted.point.device);
 	return session;
 }
 

@@ -17,6 +17,7 @@
 #include "reply_buffer.h"
 #include "fs/base/status.h"
 #include "fs/tree/tree.h"
+#include "fs/source/root.h"
 #include "fs/source/walk.h"
 
 enum { FOR_EVER_S = 365 * 24 * 3600 };
@@ -48,6 +49,9 @@ static double timeout_of(struct place place)
 
 static void reply_err(fuse_req_t req, int rc)
 {
+	/* the source's own file system is dead: this mount isn't, which is what these two would say of it */
+	if (rc == -ENOTCONN || rc == -ECONNABORTED)
+		rc = -EIO;
 	fuse_reply_err(req, -rc);
 }
 
@@ -176,11 +180,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t id)
 {
 	(void)id;
 	struct statvfs st;
-	if (fstatvfs(walk_root_fd, &st) != 0) {
-		fuse_reply_err(req, errno);
-		return;
-	}
-	st.f_bfree = st.f_bavail = st.f_ffree = st.f_favail = 0;
+	root_statvfs(&st); /* the source's own room: a disk without any would be a full one for whoever watches disks */
 	st.f_namemax = 255;
 	fuse_reply_statfs(req, &st);
 }

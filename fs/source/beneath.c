@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fs/base/config.h"
+#include "own.h"
 
 enum { MAX_LINKS = 40, MAX_DEPTH = PATH_MAX / 2 + 1, TRIES = 3 };
 
@@ -31,6 +32,7 @@ static int open_by_kernel(int root_fd, const char *path, int flags)
 {
 	struct open_how how = {.flags = (uint64_t)(unsigned)flags};
 	how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (links_are_followed ? 0 : RESOLVE_NO_SYMLINKS);
+	how.resolve |= own_is_inside() ? RESOLVE_NO_XDEV : 0; /* through ourselves we don't go: -EXDEV, too */
 	for (unsigned i = 0; i < TRIES && !atomic_load_explicit(&kernel_cant, memory_order_relaxed); i++) {
 		long fd = syscall(SYS_openat2, root_fd, path, &how, sizeof how);
 		if (fd >= 0)
@@ -206,11 +208,17 @@ static bool take_name(struct walker *walker, int *rc)
 	return len > 0;
 }
 
+/* With follow_symlinks a path may end anywhere. */
+static bool may_end(const struct walker *walker)
+{
+	return walker->inside || config.follow_symlinks;
+}
+
 /* A file, or a link that is not to be followed, is the end of a path: its descriptor. */
 static int open_end(struct walker *walker, int path_fd, int flags)
 {
-	if (!walker->inside || flags & O_PATH)
-		return walker->inside ? path_fd : (close(path_fd), -EXDEV);
+	if (!may_end(walker) || flags & O_PATH)
+		return may_end(walker) ? path_fd : (close(path_fd), -EXDEV);
 	close(path_fd);
 	int fd = openat(walker->fd, walker->name, flags | O_NOFOLLOW);
 	return fd < 0 ? -errno : fd;
@@ -227,8 +235,9 @@ static int step(struct walker *walker, int flags, int *ret_fd)
 	int fd = openat(walker->fd, walker->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	int rc = fstat(fd, &st) != 0 ? -errno : 0;
-	bool is_link = rc == 0 && S_ISLNK(st.st_mode), is_last = !*walker->rest;
+	bool is_last = !*walker->rest;
+	int rc = !is_last && own_is_open(fd) ? -EXDEV : fstat(fd, &st) != 0 ? -errno : 0;
+	bool is_link = rc == 0 && S_ISLNK(st.st_mode);
 	if (rc == 0 && S_ISDIR(st.st_mode))
 		return go_down(walker, fd, &st);
 	if (rc == 0 && (is_last && (!is_link || flags & O_NOFOLLOW))) {
@@ -248,7 +257,7 @@ static int walk_names(struct walker *walker, int flags)
 		rc = step(walker, flags, &end_fd);
 	if (rc)
 		return rc < 0 ? rc : end_fd;
-	if (!walker->inside)
+	if (!may_end(walker))
 		return -EXDEV;
 	int fd = openat(walker->fd, ".", flags);
 	return fd < 0 ? -errno : fd;
@@ -284,17 +293,19 @@ int beneath_open(int root_fd, const char *path, int flags)
 {
 	struct way ignored;
 	flags |= O_CLOEXEC;
-	if (config.follow_symlinks) {
+	if (config.follow_symlinks && !own_is_inside()) {
 		int fd = openat(root_fd, path, flags);
 		return fd < 0 ? -errno : fd;
 	}
+	if (config.follow_symlinks)
+		return open_by_name(root_fd, path, flags, &ignored);
 	int fd = open_by_kernel(root_fd, path, flags);
 	return fd == -EXDEV ? open_by_name(root_fd, path, flags, &ignored) : fd;
 }
 
 int beneath_stat(int root_fd, const char *path, struct stat *ret_stat)
 {
-	if (config.follow_symlinks)
+	if (config.follow_symlinks && !own_is_inside())
 		return fstatat(root_fd, path, ret_stat, 0) != 0 ? -errno : 0;
 	int fd = beneath_open(root_fd, path, O_PATH);
 	if (fd < 0)

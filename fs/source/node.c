@@ -71,6 +71,7 @@ static struct node *node_new(struct node *parent, unsigned row, const char *name
 	node->kind = (uint8_t)spec->kind;
 	node->in_archive = spec->in_archive;
 	node->followed = spec->followed;
+	node->is_hidden = spec->is_hidden;
 	node->index = spec->index;
 	node->id = spec->id;
 	node->uid = spec->uid;
@@ -167,7 +168,8 @@ static void table_add(struct node *node)
 /* Directories and plain files on the host stay the same node while their content changes; what is derived doesn't. */
 static bool is_same(const struct node *node, const struct node_spec *spec)
 {
-	if (node->kind != spec->kind || node->in_archive != spec->in_archive || node->index != spec->index)
+	if (node->kind != spec->kind || node->in_archive != spec->in_archive || node->is_hidden != spec->is_hidden ||
+	    node->index != spec->index)
 		return false;
 	if (node->kind == NODE_IMAGE || node->kind == NODE_ARCHIVE)
 		return file_id_equal(&node->id, &spec->id) && node->mode == spec->mode && node->uid == spec->uid &&

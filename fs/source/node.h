@@ -68,8 +68,9 @@ struct node {
 	uint8_t kind;  /* enum node_kind */
 	uint8_t row;   /* the parent's row that this lies below: 0, or channels/ views/ layers/ mips/ stack/ */
 	bool current, in_archive;
-	bool followed;             /* on the host by a symlink that is shown as its target */
-	bool shows_file;           /* the root of a SOURCE that is one file: its only child, which has no name in paths */
+	bool is_hidden;  /* a NODE_DIR that is this mount itself or another pixfs: shown as an empty directory, never looked into */
+	bool followed;   /* on the host by a symlink that is shown as its target */
+	bool shows_file; /* the root of a SOURCE that is one file: its only child, which has no name in paths */
 	atomic_bool checked;       /* a plain file in an archive: its CRC-32 was right */
 	uint32_t index;            /* in_archive: the entry; NODE_PICTURE: the layer or level; NODE_CHUNK: its number;
 				    * below .pixfs/stack/: its stack's number */
@@ -83,7 +84,7 @@ struct node {
 /* What a new node is made from. */
 struct node_spec {
 	enum node_kind kind;
-	bool in_archive, followed;
+	bool in_archive, followed, is_hidden;
 	uint32_t index;
 	struct file_id id;
 	uint32_t uid, gid, mode;

@@ -13,6 +13,8 @@
 
 #include "archives.h"
 #include "beneath.h"
+#include "own.h"
+#include "root.h"
 #include "fs/base/config.h"
 #include "fs/base/status.h"
 
@@ -20,6 +22,10 @@ int walk_root_fd = -1;
 struct node *walk_root;
 static const char *root_file; /* the name of the one file that SOURCE is; set where the root shows_file */
 static enum node_kind root_file_kind;
+static struct {
+	pthread_mutex_t lock;
+	struct node_spec spec;
+} root_file_seen = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Sixteen archives in each of sixteen, eight deep, are billions of directories out of 40 KB: depth alone is no bound. */
 enum { MAX_NESTING = 8, MAX_DEEP_ARCHIVES = 4096 };
@@ -72,6 +78,8 @@ static struct node_spec spec_of(const struct stat *st, const char *name, uint64_
 
 static bool is_ancestor(const struct node *dir, const struct stat *st)
 {
+	if (root_is(st))
+		return true;
 	for (; dir; dir = dir->parent)
 		if (dir->kind == NODE_DIR && dir->id.device == st->st_dev && dir->id.inode == st->st_ino)
 			return true;
@@ -126,7 +134,8 @@ static int start_at_file(const char *source, const struct stat *st, struct err *
 	if (!walk_root)
 		return err_set(err, -ENOMEM, "no memory");
 	walk_root->shows_file = true;
-	return 0;
+	root_file_seen.spec = spec;
+	return root_start(walk_root_fd, *folder ? folder : "/");
 }
 
 bool walk_is_top(const struct node *node)
@@ -146,6 +155,20 @@ int walk_enter(struct place *place, struct err *err)
 		return err_set(err, rc, "%s", strerror(-rc));
 	struct node_spec spec = spec_of(&st, root_file, 0);
 	spec.kind = root_file_kind;
+	pthread_mutex_lock(&root_file_seen.lock);
+	root_file_seen.spec = spec;
+	pthread_mutex_unlock(&root_file_seen.lock);
+	place->node = node_child((struct place){walk_root, ROW_SELF}, root_file, &spec);
+	return place->node ? 0 : err_set(err, -ENOMEM, "no memory");
+}
+
+int walk_enter_known(struct place *place, struct err *err)
+{
+	if (!place->node->shows_file)
+		return walk_enter(place, err);
+	pthread_mutex_lock(&root_file_seen.lock);
+	struct node_spec spec = root_file_seen.spec;
+	pthread_mutex_unlock(&root_file_seen.lock);
 	place->node = node_child((struct place){walk_root, ROW_SELF}, root_file, &spec);
 	return place->node ? 0 : err_set(err, -ENOMEM, "no memory");
 }
@@ -165,12 +188,14 @@ int walk_start(const char *source, struct err *err)
 		return err_set(err, -errno, "%s", strerror(errno));
 	struct node_spec spec = spec_of(&st, "", 0);
 	walk_root = node_root_new(&spec, "");
-	return walk_root ? 0 : err_set(err, -ENOMEM, "no memory");
+	int rc = walk_root ? root_start(walk_root_fd, source) : -ENOMEM;
+	return rc ? err_set(err, rc, "%s", strerror(-rc)) : 0;
 }
 
 void walk_stop(void)
 {
 	node_root_free(walk_root);
+	root_stop();
 	close(walk_root_fd);
 }
 
@@ -296,7 +321,8 @@ int walk_open_node(const struct node *node, int flags, struct stat *ret_stat, st
 	if (fd < 0)
 		return err_set(err, fd, "%s", strerror(-fd));
 	rc = fstat(fd, ret_stat) != 0 ? err_set(err, -errno, "%s", strerror(errno)) : 0;
-	if (rc == 0 && (ret_stat->st_dev != node->id.device || ret_stat->st_ino != node->id.inode))
+	/* the root is whatever its descriptor is */
+	if (rc == 0 && node->parent && (ret_stat->st_dev != node->id.device || ret_stat->st_ino != node->id.inode))
 		rc = err_set(err, -ESTALE, "it was replaced");
 	if (rc == 0)
 		return fd;
@@ -304,12 +330,31 @@ int walk_open_node(const struct node *node, int flags, struct stat *ret_stat, st
 	return rc;
 }
 
+/* What a pixfs covers, or another one's root, as it was when it was looked up: it is never asked again. */
+static struct stat stat_of_hidden(const struct node *node)
+{
+	const struct file_id *id = &node->id;
+	struct stat st = {.st_dev = id->device, .st_ino = id->inode, .st_mode = node->mode, .st_nlink = 2};
+	st.st_uid = node->uid;
+	st.st_gid = node->gid;
+	st.st_blksize = 4096;
+	st.st_mtim = (struct timespec){id->mtime_ns / 1000000000, id->mtime_ns % 1000000000};
+	st.st_atim = st.st_ctim = st.st_mtim;
+	return st;
+}
+
 int walk_stat(const struct node *node, struct stat *ret_stat, struct err *err)
 {
 	struct stat masked;
 	char path[PATH_MAX];
-	if (!node->parent && node->kind == NODE_DIR) /* the root is its descriptor */
-		return fstat(walk_root_fd, ret_stat) != 0 ? err_set(err, -errno, "%s", strerror(errno)) : 0;
+	if (!node->parent && node->kind == NODE_DIR) { /* the root is its descriptor */
+		root_stat(ret_stat);
+		return 0;
+	}
+	if (node->is_hidden) {
+		*ret_stat = stat_of_hidden(node);
+		return 0;
+	}
 	int fd = walk_open_node(node, O_PATH | (node->kind == NODE_LINK ? O_NOFOLLOW : 0), ret_stat, err);
 	if (fd < 0)
 		return fd;
@@ -323,7 +368,7 @@ int walk_at_open(struct node *dir, struct walk_at *ret_at, struct err *err)
 {
 	struct stat st;
 	*ret_at = (struct walk_at){dir, -1};
-	if (is_in_archive(dir))
+	if (is_in_archive(dir) || dir->is_hidden)
 		return 0;
 	int fd = dir->parent ? walk_open_node(dir, O_PATH | O_DIRECTORY, &st, err) : walk_root_fd;
 	if (fd < 0)
@@ -341,12 +386,16 @@ void walk_at_close(struct walk_at *at)
 
 static int stat_child(const struct walk_at *at, const char *name, struct stat *ret_stat, struct node_spec *ret_spec)
 {
-	if (fstatat(at->fd, name, ret_stat, AT_SYMLINK_NOFOLLOW) != 0)
+	const struct file_id *dir = &at->dir->id;
+	bool hidden = own_is_at(dir->device, dir->inode, name, ret_stat);
+	if (!hidden && fstatat(at->fd, name, ret_stat, AT_SYMLINK_NOFOLLOW) != 0)
 		return -errno;
 	uint64_t entry_ino = ret_stat->st_ino;
 	bool followed = S_ISLNK(ret_stat->st_mode) && is_followed(at->dir, name, ret_stat);
+	hidden = hidden || own_is(ret_stat, at->dir->parent ? dir->device : root_device());
 	*ret_spec = spec_of(ret_stat, name, entry_ino);
 	ret_spec->followed = followed;
+	ret_spec->is_hidden = hidden;
 	return 0;
 }
 
@@ -358,7 +407,7 @@ int walk_lookup_at(const struct walk_at *at, const char *name, struct node **ret
 	*ret_stat = (struct stat){0};
 	if (is_in_archive(at->dir))
 		return lookup_entry(at->dir, name, ret_node, err);
-	int rc = stat_child(at, name, ret_stat, &spec);
+	int rc = at->dir->is_hidden ? -ENOENT : stat_child(at, name, ret_stat, &spec);
 	if (rc)
 		return err_set(err, rc, "%s", strerror(-rc));
 	*ret_node = node_child((struct place){at->dir, ROW_SELF}, name, &spec);
@@ -407,7 +456,7 @@ int walk_open(struct node *dir, struct walk **ret_walk, struct err *err)
 	int rc = 0;
 	if (is_in_archive(dir)) {
 		rc = archive_of_dir(dir, &walk->archive, &walk->parent, err);
-	} else {
+	} else if (!dir->is_hidden && (dir->parent || (rc = root_check(err)) == 0)) {
 		struct stat st;
 		int fd = walk_open_node(dir, O_RDONLY | O_DIRECTORY, &st, err);
 		walk->stream = fd < 0 ? NULL : fdopendir(fd);
@@ -491,14 +540,16 @@ static int next_on_host(struct walk *walk, uint64_t offset, struct walk_entry *r
 
 int walk_next(struct walk *walk, uint64_t offset, struct walk_entry *ret_entry)
 {
-	return walk->archive ? next_in_archive(walk, offset, ret_entry) : next_on_host(walk, offset, ret_entry);
+	if (walk->archive)
+		return next_in_archive(walk, offset, ret_entry);
+	return walk->stream ? next_on_host(walk, offset, ret_entry) : 0;
 }
 
 int walk_next_at(const struct walk *walk, struct walk_at *ret_at, struct err *err)
 {
 	struct stat st;
 	*ret_at = (struct walk_at){walk->dir, -1};
-	if (walk->archive)
+	if (!walk->stream)
 		return 0;
 	int rc = walk_stat(walk->dir, &st, err); /* it may have been moved since the listing began */
 	ret_at->fd = rc ? -1 : dirfd(walk->stream);

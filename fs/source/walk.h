@@ -21,6 +21,8 @@ void walk_stop(void);
 /* Where SOURCE is one file the root shows that file, and another node for each version of it: the present one, with one
  * more reference (*place is the root until then). Any other place: the same, with one more reference. */
 int walk_enter(struct place *place, struct err *err);
+/* The same without asking the source: of a file the version that was seen last. For what tells of the mount itself. */
+int walk_enter_known(struct place *place, struct err *err);
 /* Whether the node is what the root shows. */
 bool walk_is_top(const struct node *node);
 

@@ -8,6 +8,11 @@
 #include "fs/base/status.h"
 #include "fs/source/walk.h"
 
+void folder_open_status(struct node *node, struct folder *ret_folder)
+{
+	*ret_folder = (struct folder){.node = node};
+}
+
 void folder_open(struct node *node, struct folder *ret_folder)
 {
 	*ret_folder = (struct folder){.node = node};

@@ -28,6 +28,12 @@ enum {
 	ROW_BLOB_LAST = 255,
 };
 
+/* .pixfs/ of the root and what tells of the mount there: answered without a look at the source. */
+static inline bool row_is_status(unsigned row)
+{
+	return row == ROW_STATUS || row == ROW_PREFETCH || (row >= ROW_STATUS_FIRST && row <= ROW_STATUS_LAST);
+}
+
 /* What a row needs to know of the directory it stands in. */
 struct folder {
 	struct node *node;
@@ -44,6 +50,8 @@ static inline bool tree_is_container(const struct node *node)
 
 /* Opens the directory's header as far as it has one. Never fails: what went wrong is in folder->err. */
 void folder_open(struct node *node, struct folder *ret_folder);
+/* For the rows of row_is_status: the source is not looked at. */
+void folder_open_status(struct node *node, struct folder *ret_folder);
 void folder_close(struct folder *folder);
 
 enum row_type { ROW_FOLDER, ROW_ARRAY, ROW_TEXT, ROW_BYTES, ROW_SINK };

@@ -9,6 +9,7 @@
 
 #include "fs/base/config.h"
 #include "rows.h"
+#include "fs/source/root.h"
 #include "fs/source/walk.h"
 
 enum { BLOCK_BYTES = 128 << 10, LISTING_BYTES = 256 << 10, LISTED_BYTES = 192 };
@@ -124,7 +125,9 @@ static int lookup_made(struct place parent, const char *name, const struct patie
 		       struct err *err)
 {
 	struct folder folder;
-	folder_open(parent.node, &folder);
+	bool is_status = parent.row ? parent.row == ROW_STATUS && strcmp(name, "stack") != 0
+				    : strcmp(name, ".pixfs") == 0 && walk_is_top(parent.node);
+	(is_status ? folder_open_status : folder_open)(parent.node, &folder);
 	unsigned row = find_row(&folder, parent.row, name);
 	struct node_spec spec;
 	int rc = 0;
@@ -176,7 +179,7 @@ static int lookup_below(struct place parent, const struct walk_at *at, const cha
 		return -ENOENT; /* never a way out of the source */
 	if (!parent.node->shows_file)
 		return lookup(parent, at, name, patience, ret_place, ret_stat, err);
-	int rc = walk_enter(&parent, err);
+	int rc = strcmp(name, ".pixfs") == 0 ? walk_enter_known(&parent, err) : walk_enter(&parent, err);
 	if (rc)
 		return rc;
 	rc = lookup(parent, at, name, patience, ret_place, ret_stat, err);
@@ -260,7 +263,7 @@ static int size_of_row(struct place place, const struct row *row, uint64_t *ret_
 	struct folder folder;
 	char *text;
 	int rc = 0;
-	folder_open(place.node, &folder);
+	(row_is_status(place.row) ? folder_open_status : folder_open)(place.node, &folder);
 	if (place.row >= ROW_BLOB_FIRST && !folder.broken) {
 		*ret_size = folder.target.picture.header->blobs[place.row - ROW_BLOB_FIRST].len_bytes;
 	} else if (place.row == ROW_META && !folder.broken) {
@@ -375,7 +378,9 @@ int tree_stat(struct place place, struct stat *ret_stat, struct err *err)
 	if (!place.node->shows_file)
 		return stat_place(place, ret_stat, err);
 	uint64_t ino = node_ino(place);
-	int rc = walk_enter(&place, err);
+	int rc = root_answers() ? walk_enter(&place, err) : -EIO;
+	if (rc)
+		rc = walk_enter_known(&place, err); /* who wants to see .pixfs has to pass the root */
 	if (rc)
 		return rc;
 	rc = stat_place(place, ret_stat, err);

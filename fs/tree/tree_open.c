@@ -96,7 +96,7 @@ static int open_text(struct place place, const struct row *row, struct handle **
 	char *text = NULL;
 	size_t len = 0;
 	int rc = 0;
-	folder_open(place.node, &folder);
+	(row_is_status(place.row) ? folder_open_status : folder_open)(place.node, &folder);
 	if (place.row == ROW_META && !folder.broken) {
 		struct text *kept = text_meta_kept(&folder);
 		folder_close(&folder);
@@ -172,7 +172,7 @@ int tree_open(struct place place, const struct patience *patience, const struct 
 	struct node *node = place.node;
 	if (tree_is_folder(place))
 		return -EISDIR;
-	int rc = walk_check_fresh(node, err);
+	int rc = row_is_status(place.row) ? 0 : walk_check_fresh(node, err);
 	if (rc)
 		return rc;
 	if (tree_stack_node(node))
