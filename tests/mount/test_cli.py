@@ -319,3 +319,18 @@ def test_log_option_writes_a_file(images, mounted, tmp_path):
     mount = mounted(images, f"log={tmp_path / 'pixfs.log'}")
     assert errno_of(read_all, mount.at("bad.png", "pixels.f32"))
     assert "bad.png" in (tmp_path / "pixfs.log").read_text()
+
+
+@pytest.mark.skipif(not BIN.endswith("build/release/pixfs"), reason="make demo builds the release")
+def test_make_demo(env, images, tmp_path):
+    """It runs again and again, names what to do next and what it leaves."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(BIN)))
+    own = {**env, "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+    for _ in range(2):
+        done = subprocess.run(["make", "-s", "demo", f"SRC={images}"], cwd=root, env=own, capture_output=True, timeout=120 * SLOW, check=False, stdin=subprocess.DEVNULL)
+        text = done.stdout.decode()
+        assert done.returncode == 0, done.stderr
+        assert "fusermount3 -u ~/arrays" in text and "rm -rf" in text and "picture.png" in text
+        assert not list(tmp_path.glob("pixfs-demo-mnt*"))
+    done = subprocess.run(["make", "-s", "demo", f"SRC={tmp_path}/nowhere"], cwd=root, env=own, capture_output=True, timeout=120 * SLOW, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode and b"nowhere: there is no such" in done.stderr
