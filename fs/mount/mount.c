@@ -20,7 +20,9 @@
 
 #include "fs/base/config.h"
 #include "fs/source/node.h"
+#include "gate.h"
 #include "log.h"
+#include "loop.h"
 #include "mountpoint.h"
 #include "notify.h"
 #include "ops.h"
@@ -39,7 +41,7 @@
 #include "fs/source/own.h"
 #include "fs/source/walk.h"
 
-enum { MAX_FUSE_THREADS = 512, IDLE_FUSE_THREADS = 16 };
+enum { MAX_FUSE_THREADS = GATE_THREADS, IDLE_FUSE_THREADS = 16 };
 
 /* Without a name the mount is known only to copies of it in other namespaces: it ends when nothing was open for so long. */
 enum { TICK_MS = 50, QUIET_MS = 1000 };
@@ -248,11 +250,7 @@ static void stop_signals(pthread_t thread)
 
 static int serve(struct fuse_session *session)
 {
-	struct fuse_loop_config *loop = fuse_loop_cfg_create();
-	fuse_loop_cfg_set_max_threads(loop, MAX_FUSE_THREADS);
-	fuse_loop_cfg_set_idle_threads(loop, IDLE_FUSE_THREADS);
-	int rc = fuse_session_loop_mt(session, loop);
-	fuse_loop_cfg_destroy(loop);
+	int rc = loop_run(session, MAX_FUSE_THREADS, IDLE_FUSE_THREADS);
 	/* ECONNABORTED: the mount ended while one of its last requests was being read: as ENODEV, which libfuse knows */
 	return rc == -ECONNABORTED || rc == -EINTR ? 0 : rc;
 }

@@ -12,10 +12,12 @@
 
 #include "fs/source/archives.h"
 #include "fs/base/config.h"
+#include "gate.h"
 #include "opened.h"
 #include "passthrough.h"
 #include "reply_buffer.h"
 #include "fs/base/status.h"
+#include "fs/store/cache.h"
 #include "fs/tree/tree.h"
 #include "fs/source/root.h"
 #include "fs/source/walk.h"
@@ -47,11 +49,14 @@ static double timeout_of(struct place place)
 	return place.row && !tree_is_folder(place) ? 0 : config.timeout_s; /* the status files change all the time */
 }
 
+/* Where memory ran out the cache gives some back, so that the next request has it. */
 static void reply_err(fuse_req_t req, int rc)
 {
 	/* the source's own file system is dead: this mount isn't, which is what these two would say of it */
 	if (rc == -ENOTCONN || rc == -ECONNABORTED)
 		rc = -EIO;
+	if (rc == -ENOMEM)
+		cache_relieve();
 	fuse_reply_err(req, -rc);
 }
 
@@ -77,6 +82,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 static bool was_interrupted(void *req)
 {
+	gate_sweep();
 	return fuse_req_interrupted(req) || fuse_session_exited(the_session);
 }
 
@@ -213,7 +219,7 @@ static int reply_open(fuse_req_t req, struct opened *opened, struct fuse_file_in
 	return fuse_reply_open(req, info);
 }
 
-static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
+static void open_file(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 {
 	struct handle *handle;
 	struct err err = ERR_NONE;
@@ -239,6 +245,20 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 		opened_close(opened); /* interrupted: there will be no release */
 }
 
+static void run_open(const struct gate_request *request)
+{
+	struct fuse_file_info info = request->info;
+	open_file(request->req, request->id, &info);
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
+{
+	if (tree_is_array(place_of(id)))
+		gate_run(GATE_ARRAYS, &(struct gate_request){.run = run_open, .req = req, .id = id, .info = *info});
+	else
+		open_file(req, id, info);
+}
+
 /* Arrays tell of their damage themselves, once; a source's bytes are told of here. */
 static void report_read(fuse_ino_t id, const struct handle *handle, const struct err *err)
 {
@@ -249,7 +269,7 @@ static void report_read(fuse_ino_t id, const struct handle *handle, const struct
 	status_report(path, err->code, "read", err->text);
 }
 
-static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, struct fuse_file_info *info)
+static void read_file(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, const struct fuse_file_info *info)
 {
 	struct handle *handle = opened_of(info)->handle;
 	uint64_t left_bytes = (uint64_t)offset < handle->size_bytes ? handle->size_bytes - (uint64_t)offset : 0;
@@ -271,6 +291,23 @@ static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, st
 	else
 		fuse_reply_buf(req, buffer, (size_t)got);
 	reply_buffer_give(buffer, size);
+}
+
+static void run_read(const struct gate_request *request)
+{
+	read_file(request->req, request->id, request->size, request->offset, &request->info);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, struct fuse_file_info *info)
+{
+	enum handle_kind kind = opened_of(info)->handle->kind;
+	const struct gate_request request = {run_read, req, id, size, offset, *info};
+	if (kind == HANDLE_ARRAY || kind == HANDLE_STACK)
+		gate_run(GATE_ARRAYS, &request);
+	else if (kind == HANDLE_BYTES)
+		gate_run(GATE_BYTES, &request);
+	else
+		read_file(req, id, size, offset, info);
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t id, const char *text, size_t size, off_t offset, struct fuse_file_info *info)

@@ -23,6 +23,12 @@ bool tree_is_folder(struct place place)
 	return row && row->type == ROW_FOLDER;
 }
 
+bool tree_is_array(struct place place)
+{
+	const struct row *row = place.row ? row_find(place.row) : NULL;
+	return row ? row->type == ROW_ARRAY : !place.row && node_is_view(place.node);
+}
+
 /* Not so what lies directly in a root that shows one file: the next version of it is found by the same look-up. */
 bool tree_is_constant(struct place place)
 {

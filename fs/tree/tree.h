@@ -25,6 +25,8 @@ int tree_resolve(const char *path, struct place *ret_place, struct err *err);
 
 /* Whether it is shown as a directory. */
 bool tree_is_folder(struct place place);
+/* Whether it is an array, or a file of a stack: what opening and reading it may wait for. */
+bool tree_is_array(struct place place);
 
 /* Attributes from headers alone: sizes are exact, nothing is decoded. */
 int tree_stat(struct place place, struct stat *ret_stat, struct err *err);
