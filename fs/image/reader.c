@@ -233,8 +233,10 @@ static int reader_pin(void *context, uint32_t cx, uint32_t cy, const void **ret_
 	struct err first = ERR_NONE;
 	go_on(reader, cx, cy);
 	int rc = pin_once(reader, key, ret_samples, &first);
-	/* the decode may have begun for somebody else, when the disk was still failing */
-	if (rc && first.is_source)
+	if (rc == -ENOMEM)
+		cache_relieve();
+	/* the decode may have begun for somebody else, when the disk was still failing; or there is memory now */
+	if (rc && (first.is_source || rc == -ENOMEM))
 		return pin_once(reader, key, ret_samples, err);
 	return rc ? err_copy(err, &first) : 0;
 }

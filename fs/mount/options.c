@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "fs/base/config.h"
@@ -249,11 +250,14 @@ static bool take_encoding(const char *name)
 	return known != (iconv_t)-1;
 }
 
-/* Of the machine, or what cgroups leave of it. */
+/* Of the machine, or what cgroups and the limit of address space leave of it. */
 static uint64_t memory_bytes(void)
 {
 	uint64_t all_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t limit_bytes = limits_memory_bytes("");
+	struct rlimit space;
+	if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur < limit_bytes) /* RLIM_INFINITY is the largest number */
+		limit_bytes = space.rlim_cur;
 	return limit_bytes < all_bytes ? limit_bytes : all_bytes;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fs/base/config.h"
+#include "fs/store/cache.h"
 #include "fs/store/pace.h"
 #include "fs/base/pool.h"
 #include "fs/tree/rows.h"
@@ -22,7 +23,7 @@ struct item {
 	char path[];
 };
 
-enum { MAX_RUNNERS = 64 };
+enum { MAX_RUNNERS = 64, MALLOC_BYTES = 32 };
 
 static struct {
 	pthread_mutex_t lock;
@@ -73,6 +74,19 @@ static void prefetch_place(struct place place, const char *row)
 
 /* ---- the queue ---- */
 
+/* Half of the cache may hold a list of what is to be decoded into it. */
+static uint64_t most_queued_bytes(void)
+{
+	uint64_t most_bytes = config.cache_bytes / 2 + (1 << 20);
+	return most_bytes < PREFETCH_MAX_QUEUED_BYTES ? most_bytes : PREFETCH_MAX_QUEUED_BYTES;
+}
+
+static void item_free(struct item *item)
+{
+	cache_reserve(-(int64_t)item->len_bytes);
+	free(item);
+}
+
 /* The next path, and row (or NULL), copied; false where there is none. */
 static bool take(char **ret_path, char **ret_row)
 {
@@ -86,7 +100,7 @@ static bool take(char **ret_path, char **ret_row)
 		if (!queue.head)
 			queue.tail = &queue.head;
 		queue.queued_bytes -= item->len_bytes;
-		free(item);
+		item_free(item);
 	}
 	pthread_mutex_unlock(&queue.lock);
 	return *ret_path != NULL;
@@ -145,12 +159,13 @@ static int add_line(const char *line, size_t len, struct err *err)
 	memcpy(item->path, line, len);
 	item->path[len] = 0;
 	item->next = NULL;
-	item->len_bytes = sizeof *item + len;
+	item->len_bytes = sizeof *item + len + MALLOC_BYTES;
 	item->rest = strchr(item->path, '\t');
 	if (item->rest)
 		*item->rest++ = 0;
+	size_t charged_bytes = item->len_bytes;
 	pthread_mutex_lock(&queue.lock);
-	bool full = queue.queued_bytes > PREFETCH_MAX_QUEUED_BYTES;
+	bool full = queue.queued_bytes > most_queued_bytes();
 	if (!full) {
 		*queue.tail = item;
 		queue.tail = &item->next;
@@ -159,18 +174,21 @@ static int add_line(const char *line, size_t len, struct err *err)
 	pthread_mutex_unlock(&queue.lock);
 	if (full)
 		free(item);
+	else
+		cache_reserve((int64_t)charged_bytes);
 	return full ? err_set(err, -EFBIG, "the list is too long") : 0;
 }
 
 int prefetch_write(struct prefetch_writer *writer, const char *text, size_t len_bytes, struct err *err)
 {
 	size_t needed = writer->len_bytes + len_bytes;
-	if (needed > PREFETCH_MAX_QUEUED_BYTES)
+	if (needed > most_queued_bytes())
 		return err_set(err, -EFBIG, "the line is too long");
 	if (needed > writer->room_bytes) {
 		char *line = realloc(writer->line, needed * 2);
 		if (!line)
 			return err_set(err, -ENOMEM, "no memory for the list");
+		cache_reserve((int64_t)(needed * 2 - writer->room_bytes));
 		writer->line = line;
 		writer->room_bytes = needed * 2;
 	}
@@ -191,6 +209,7 @@ void prefetch_close(struct prefetch_writer *writer)
 	struct err ignored = ERR_NONE;
 	if (writer->len_bytes)
 		add_line(writer->line, writer->len_bytes, &ignored);
+	cache_reserve(-(int64_t)writer->room_bytes);
 	free(writer->line);
 	start_runners();
 }
@@ -200,7 +219,7 @@ void prefetch_clear(void)
 	pthread_mutex_lock(&queue.lock);
 	for (struct item *item = queue.head, *next; item; item = next) {
 		next = item->next;
-		free(item);
+		item_free(item);
 	}
 	queue.head = NULL;
 	queue.tail = &queue.head;

@@ -23,7 +23,8 @@ struct prefetch_writer {
 	size_t len_bytes, room_bytes;
 };
 
-/* Whole lines are queued, the rest waits. 0, -ENOMEM, or -EFBIG over PREFETCH_MAX_QUEUED_BYTES in the queue. */
+/* Whole lines are queued, the rest waits. 0, -ENOMEM, or -EFBIG over PREFETCH_MAX_QUEUED_BYTES, or half of the cache, in the queue.
+ */
 int prefetch_write(struct prefetch_writer *writer, const char *text, size_t len_bytes, struct err *err);
 /* Queues the last line, frees what the writer holds. */
 void prefetch_close(struct prefetch_writer *writer);

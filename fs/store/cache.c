@@ -409,17 +409,25 @@ void *cache_alloc(size_t len_bytes)
 {
 	size_t charged_bytes;
 	void *data = memory_alloc(len_bytes, &charged_bytes);
-	pthread_mutex_lock(&cache.lock);
 	if (!data) {
-		shrink(len_bytes);
+		cache_relieve();
 		data = memory_alloc(len_bytes, &charged_bytes);
 	}
+	pthread_mutex_lock(&cache.lock);
 	if (data) {
 		shrink(charged_bytes);
 		charge(charged_bytes);
 	}
 	pthread_mutex_unlock(&cache.lock);
 	return data;
+}
+
+void cache_relieve(void)
+{
+	pthread_mutex_lock(&cache.lock);
+	shrink(cache.budget_bytes - cache.used_bytes / 2);
+	pthread_mutex_unlock(&cache.lock);
+	memory_give_back();
 }
 
 void cache_release(void *data, size_t len_bytes)

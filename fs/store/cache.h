@@ -77,6 +77,10 @@ uint64_t cache_room_bytes(void);
 /* Memory of others that counts against the budget too (headers of known images): by so many bytes more or less. */
 void cache_reserve(int64_t change_bytes);
 
+/* Memory ran out, though the budget isn't used up (an address space limit, say): half of what nobody uses leaves, and freed memory
+ * goes back to the system. */
+void cache_relieve(void);
+
 /* For the filler, once: the samples (taken over), or why there are none. */
 void cache_finish(struct chunk *chunk, void *data, size_t len_bytes);
 void cache_fail(struct chunk *chunk, const struct err *err);

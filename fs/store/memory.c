@@ -183,6 +183,19 @@ static size_t block_free(void *block)
 	return len_bytes;
 }
 
+void memory_give_back(void)
+{
+	void *leaving[NSPARE];
+	unsigned nleaving = 0;
+	pthread_mutex_lock(&memory.lock);
+	while (memory.nspare)
+		leaving[nleaving++] = spare_remove(memory.nspare - 1);
+	pthread_mutex_unlock(&memory.lock);
+	while (nleaving)
+		block_return(leaving[--nleaving]);
+	malloc_trim(0);
+}
+
 /* ---- the choice ---- */
 
 /* Of malloc: its own 8 bytes, in steps of 16; an aligned block leaves gaps of about its alignment. */

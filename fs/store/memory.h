@@ -22,6 +22,9 @@ size_t memory_free(void *data, size_t len_bytes);
 /* So many bytes of small blocks of malloc were freed that were charged too. */
 void memory_note_freed(size_t len_bytes);
 
+/* Gives all that is free back to the system, spare blocks too. */
+void memory_give_back(void);
+
 /* What memory_alloc charges for so many bytes, or a little less where it gives a spare block. */
 size_t memory_cost_bytes(size_t len_bytes);
 
