@@ -30,10 +30,10 @@
 #define SIMD_X86 1
 #endif
 
-/* gcc vectorises fully at -O3 only, and branches of floats only where no trap is asked for; clang at -O2. Stands after the
- * includes of a file of kernels. */
+/* gcc vectorises fully at -O3 only, branches of floats only where no trap is asked for, and (14) choices that follow each other
+ * only where it doesn't thread them into paths of their own; clang at -O2. Stands after the includes of a file of kernels. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && !defined(SIMD_SANITIZED)
-#define SIMD_OPTIMIZE _Pragma("GCC optimize (\"O3\", \"no-trapping-math\")")
+#define SIMD_OPTIMIZE _Pragma("GCC optimize (\"O3\", \"no-trapping-math\", \"no-thread-jumps\")")
 #else
 #define SIMD_OPTIMIZE
 #endif
