@@ -38,6 +38,8 @@ folder, truth, number, seconds = sys.argv[1], json.load(open(sys.argv[2])), int(
 source, end, longest, done = random.Random(number), time.monotonic() + seconds, 0.0, 0
 signal.signal(signal.SIGUSR1, lambda *_: None)
 signal.siginterrupt(signal.SIGUSR1, True)
+def quiet():
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # Python's end gives a handler's signal back its default, which kills
 kept = {}
 def pixels(name):
     kind, path = truth[name]
@@ -46,6 +48,7 @@ def pixels(name):
     return kept[path]
 names = sorted(truth)
 def fail(words):
+    quiet()
     print(f"reader {number}: {words}", file=sys.stderr)
     sys.exit(3)
 while time.monotonic() < end:
@@ -77,6 +80,7 @@ while time.monotonic() < end:
     except InterruptedError:
         pass
     longest, done = max(longest, time.monotonic() - begin), done + 1
+quiet()
 print(longest, done)
 """
 
