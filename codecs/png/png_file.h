@@ -9,6 +9,7 @@
  *	png_idat.c    the image data as one stream of bytes
  *	png_inflate.c the same inflated, where all is well
  *	png_ahead.c   by a helper, ahead of who reads it
+ *	png_adler.c   its checksum
  *	png_stream.c  the datastream made of it for libpng
  *	png_decode.c  libpng: datastream -> samples
  *
