@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "sniff.h"
 #include "ycc.h"
 
 const struct codec_limits codec_default_limits = {
@@ -190,6 +191,22 @@ const struct codec *codec_for_content(const uint8_t *head, size_t len_bytes, con
 	return best;
 }
 
+/* No codec bids: another kind of file under an image's name is no damage. */
+static int say_what_it_is(struct bytes *bytes, struct err *err)
+{
+	uint8_t head[SNIFF_BYTES] = {0};
+	static const uint8_t zeros[SNIFF_BYTES];
+	ssize_t got = bytes_read(bytes, head, sizeof head, 0, err);
+	if (got < 0)
+		return (int)got;
+	const char *words = sniff_words(head, (size_t)got);
+	if (words)
+		return err_set(err, -EOPNOTSUPP, "not decoded here: the file is %s", words);
+	if (memcmp(head, zeros, (size_t)got) == 0)
+		return err_set(err, -EIO, "not an image: the first %zd bytes are zeros", got);
+	return err_set(err, -EIO, "not an image: starts with the bytes %02x %02x %02x %02x", head[0], head[1], head[2], head[3]);
+}
+
 int codec_open(struct bytes *bytes, const char *name, const struct codec_limits *limits, struct codec_image **ret_image,
 	       struct err *err)
 {
@@ -201,8 +218,7 @@ int codec_open(struct bytes *bytes, const char *name, const struct codec_limits 
 		return err_set(err, -EIO, "the file is empty");
 	const struct codec *codec = codec_for_content(head, (size_t)got, extension_of(name));
 	if (!codec)
-		return err_set(err, -EIO, "not an image: starts with the bytes %02x %02x %02x %02x", head[0], head[1], head[2],
-			       head[3]);
+		return say_what_it_is(bytes, err);
 	struct codec_image *image;
 	int rc = codec->open(bytes, limits, &image, err);
 	if (rc)

@@ -1,5 +1,6 @@
-/* check.c - pixfs check: gathers every image and archived file below the source, decodes them all, names what is damaged.
- * Workers wait for decodes, the pool decodes; what is damaged is told at once, in the order in which it is found. */
+/* check.c - pixfs check: gathers every image and archived file below the source, decodes them all, names what is damaged, and apart
+ * from that what isn't decoded here (another format under an image's name); counts what was passed by.
+ * Workers wait for decodes, the pool decodes; what is wrong is told at once, in the order in which it is found. */
 #include "command.h"
 
 #include <errno.h>
@@ -21,7 +22,9 @@
 struct check {
 	pthread_mutex_t lock;
 	struct node **nodes; /* what is to be checked, each with a reference */
-	size_t count, room, next, done, damaged;
+	size_t count, room, next, done;
+	size_t damaged, unsupported;  /* told */
+	size_t plain, apple, outside; /* passed by: no images by their names, AppleDouble, links that lead out and the like */
 	uint64_t done_bytes, total_bytes;
 	const char *source;
 	bool json, show_progress;
@@ -54,9 +57,23 @@ static int add(struct check *check, struct node *node)
 	return 0;
 }
 
+/* One line of JSON, whatever the texts hold. */
+static void print_json(struct json *json)
+{
+	char *text;
+	size_t len;
+	json_end_object(json);
+	if (json_finish(json, &text, &len))
+		return;
+	fwrite(text, 1, len, stdout);
+	fflush(stdout);
+	free(text);
+}
+
 static void tell(struct check *check, const char *path, const struct err *err)
 {
-	check->damaged++;
+	bool unsupported = err->code == -EOPNOTSUPP;
+	*(unsupported ? &check->unsupported : &check->damaged) += 1;
 	if (check->show_progress)
 		fputs("\r\033[K", stderr);
 	if (!check->json) {
@@ -65,20 +82,41 @@ static void tell(struct check *check, const char *path, const struct err *err)
 		return;
 	}
 	struct json json;
-	char *text;
-	size_t len;
 	json_init(&json, true);
 	json_object(&json, NULL);
 	json_string(&json, "source", check->source);
 	json_string(&json, "path", path);
+	json_string(&json, "verdict", unsupported ? "unsupported" : "damaged");
 	json_string(&json, "errno", strerrorname_np(-err->code));
 	json_string(&json, "message", err->text);
-	json_end_object(&json);
-	if (json_finish(&json, &text, &len) == 0) {
-		fwrite(text, 1, len, stdout);
-		fflush(stdout);
-		free(text);
+	print_json(&json);
+}
+
+/* What came of all; to stdout as the last object, where every line is one. */
+static void tell_sum(const struct check *check)
+{
+	if (!check->json) {
+		fprintf(stderr,
+			"%s: %zu files checked: %zu damaged, %zu of formats that aren't decoded here; skipped: %zu no images, %zu "
+			"AppleDouble, "
+			"%zu others\n",
+			check->source, check->count, check->damaged, check->unsupported, check->plain, check->apple,
+			check->outside);
+		return;
 	}
+	struct json json;
+	json_init(&json, true);
+	json_object(&json, NULL);
+	json_string(&json, "source", check->source);
+	json_uint(&json, "checked", check->count);
+	json_uint(&json, "damaged", check->damaged);
+	json_uint(&json, "unsupported", check->unsupported);
+	json_object(&json, "skipped");
+	json_uint(&json, "no_images", check->plain);
+	json_uint(&json, "apple_double", check->apple);
+	json_uint(&json, "others", check->outside);
+	json_end_object(&json);
+	print_json(&json);
 }
 
 static void tell_node(struct check *check, const struct node *node, const struct err *err)
@@ -88,6 +126,17 @@ static void tell_node(struct check *check, const struct node *node, const struct
 	pthread_mutex_lock(&check->lock);
 	tell(check, path, err);
 	pthread_mutex_unlock(&check->lock);
+}
+
+/* A directory of the host holds these too; in archives every file is read, for its checksum. */
+static void pass_by(struct check *check, const struct node *node)
+{
+	if (node->kind != NODE_FILE)
+		check->outside++;
+	else if (strncmp(node->name, "._", 2) == 0)
+		check->apple++;
+	else
+		check->plain++;
 }
 
 /* Depth first; the depth of a path is bounded by the length that the host allows. */
@@ -115,6 +164,8 @@ static int gather(struct check *check, struct node *dir)
 			rc = gather(check, node);
 		else if (node->kind == NODE_IMAGE || (node->kind == NODE_FILE && node->in_archive))
 			rc = add(check, node);
+		else
+			pass_by(check, node);
 		node_unref(node, 1);
 	}
 	tree_list_close(listing);
@@ -221,8 +272,8 @@ enum exit_code command_check(const char *source, bool json)
 		run_workers(&check);
 	if (check.show_progress)
 		fputs("\r\033[K", stderr);
-	if (!json && rc == 0)
-		fprintf(stderr, "%s: %zu files checked, %zu damaged\n", source, check.count, check.damaged);
+	if (rc == 0)
+		tell_sum(&check);
 	free(check.nodes);
 	mount_stop_engine();
 	return rc || check.damaged ? EXIT_DAMAGED : EXIT_OK;

@@ -175,4 +175,4 @@ def make_damaged():
     body[first + 8 : first + 60] = bytes(52)
     place[first : first + 4] = struct.pack("<i", 1000)
     return {"truncated.exr": whole[: len(whole) * 2 // 3], "cut_in_header.exr": whole[:100], "cut_in_table.exr": whole[: table + 12], "negative_size.exr": bytes(size),
-            "bad_zlib.exr": bytes(body), "wrong_row.exr": bytes(place), "empty.exr": b"", "not_an_image.exr": b"plain text with a lying name\n" * 5, "only_magic.exr": whole[:8]}
+            "bad_zlib.exr": bytes(body), "wrong_row.exr": bytes(place), "empty.exr": b"", "not_an_image.exr": b"\1\2 no format at all\0" * 5, "only_magic.exr": whole[:8]}

@@ -133,7 +133,7 @@ def make_damaged():
         "no_quantization.jpg": without_marker(without_marker(whole, 0xDB), 0xDB),
         "empty.jpg": b"",
         "only_soi.jpg": SOI,
-        "not_an_image.jpeg": b"plain text with a lying name\n" * 5,
+        "not_an_image.jpeg": b"\1\2 no format at all\0" * 5,
     }
 
 

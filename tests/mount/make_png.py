@@ -249,7 +249,7 @@ def make_damaged():
         "zero_width.png": SIGNATURE + ihdr(0, 40, 8, RGB) + idats(raw) + end,
         "bad_depth.png": SIGNATURE + ihdr(40, 40, 3, RGB) + idats(raw) + end,
         "empty.png": b"",
-        "not_an_image.png": b"plain text with a lying name\n" * 5,
+        "not_an_image.png": b"\1\2 no format at all\0" * 5,
     }
 
 

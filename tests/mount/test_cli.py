@@ -277,6 +277,37 @@ def test_check_json(env, images):
     assert "bad.png" in json.dumps(told)
 
 
+def test_check_counts_other_formats_and_what_it_skipped_apart(env, images):
+    """Another format under an image's name is no damage; what is no image by its name is told as skipped."""
+    fixtures.write_files(images, {"page.jpg": b"<!DOCTYPE html><html></html>", "photo.png": b"GIF89a\1\0\1\0\0\0\0;", "._notes.txt": b"\0\5\x16\7"})
+    os.symlink("/nowhere", images / "link.png")
+    done = run(env, "check", images)
+    assert done.returncode == 0, "nothing is damaged"
+    assert sorted(line.split(":")[0].rsplit("/", 1)[1] for line in done.stdout.decode().splitlines()) == ["page.jpg", "photo.png"]
+    assert b"HTML" in done.stdout and b"GIF" in done.stdout
+    assert done.stderr.decode() == f"{images}: 4 files checked: 0 damaged, 2 of formats that aren't decoded here; skipped: 1 no images, 1 AppleDouble, 1 others\n"
+    (images / "empty.jpg").write_bytes(b"")
+    done = run(env, "check", "--json", images)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1 and not done.stderr
+    assert told[-1] == {"source": str(images), "checked": 5, "damaged": 1, "unsupported": 2, "skipped": {"no_images": 1, "apple_double": 1, "others": 1}}
+    assert {line["path"]: (line["verdict"], line["errno"]) for line in told[:-1]} == {
+        "page.jpg": ("unsupported", "EOPNOTSUPP"), "photo.png": ("unsupported", "EOPNOTSUPP"), "empty.jpg": ("damaged", "EIO")}
+
+
+def test_check_draws_progress_on_a_terminal_alone(env, images):
+    terminal, its_end = os.openpty()
+    try:
+        done = subprocess.run([BIN, "check", str(images)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=its_end, timeout=60 * SLOW, check=False, env=env)
+        words = os.read(terminal, 65536).decode()
+    finally:
+        os.close(its_end)
+        os.close(terminal)
+    assert done.returncode == 0 and not done.stdout
+    assert "/2 files" in words and words.endswith("0 others\r\n"), words
+    assert b"\r" not in run(env, "check", images).stderr
+
+
 def test_check_of_several_sources(env, images):
     done = run(env, "check", images / "good.png", images / "sub" / "data.zip")
     assert done.returncode == 0, done.stderr

@@ -163,6 +163,27 @@ def test_deep_pixels_are_eopnotsupp(source, mounted):
     assert "deep" in words_about(mount, case.name).lower()
 
 
+@pytest.mark.parametrize("start, words", [
+    (b"RIFF\x24\0\0\0WEBPVP8L" + bytes(28), "WebP"), (b"<!DOCTYPE html><html><body>404</body></html>", "HTML"),
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git LFS"), (b"404: Not Found", "text file")])
+def test_another_format_under_an_images_name_is_eopnotsupp(source, mounted, start, words):
+    """It is no damage: the words name what it is. The same in an archive."""
+    fixtures.write_files(source, {"a.jpg": start, "b.zip": zip_of(Entry(b"a.png", start, DEFLATE))})
+    mount = mounted(source)
+    for path in (("a.jpg",), ("b.zip", "a.png")):
+        assert errno_of(read_all, mount.at(*path, "pixels.f32")) == errno.EOPNOTSUPP
+        assert words in mount.bytes(*path, "error.txt").decode()
+        assert mount.json(*path, "meta.json")["error"]["errno"] == "EOPNOTSUPP"
+
+
+@pytest.mark.parametrize("data, words", [(b"", "empty"), (bytes(700), "zeros"), (b"\1\2\3\4", "01 02 03 04")])
+def test_what_is_nothing_is_damage(source, mounted, data, words):
+    (source / "a.jpg").write_bytes(data)
+    mount = mounted(source)
+    assert errno_of(read_all, mount.at("a.jpg", "pixels.f32")) == errno.EIO
+    assert words in mount.bytes("a.jpg", "error.txt").decode()
+
+
 def test_max_pixels_is_efbig(source, mounted, good):
     (source / "big.png").write_bytes(make_png.png(pattern(20, 20, 1, 8), 0, 8))
     mount = mounted(source, "max_pixels=100")
