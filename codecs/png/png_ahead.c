@@ -194,8 +194,8 @@ bool png_ahead_read(struct png_ahead *ahead, uint8_t *dst, uint32_t len_bytes)
 	return good;
 }
 
-bool png_ahead_finish(struct png_ahead *ahead)
+bool png_ahead_finish(struct png_ahead *ahead, uint32_t *ret_adler)
 {
 	wait_for_helper(ahead);
-	return !ahead->failed && png_inflate_finish(ahead->inflate);
+	return !ahead->failed && png_inflate_finish(ahead->inflate, ret_adler);
 }

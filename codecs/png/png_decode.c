@@ -139,8 +139,10 @@ static void stream_settings(struct codec_cursor *cursor)
 	png_set_user_limits(cursor->png, INT32_MAX, INT32_MAX); /* ours were enforced by open */
 	png_set_crc_action(cursor->png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
 	png_set_compression_buffer_size(cursor->png, PNG_READ_BYTES);
+#ifdef PNG_IGNORE_ADLER32 /* libpng from 1.6.48 on is built without */
 	if (png_stream_is_quick(cursor->stream))
-		png_set_option(cursor->png, PNG_IGNORE_ADLER32, PNG_OPTION_ON); /* ISA-L has verified it */
+		png_set_option(cursor->png, PNG_IGNORE_ADLER32, PNG_OPTION_ON); /* it has been verified */
+#endif
 	/* Some encoders declare a smaller window than they use; the data says the same with the largest one. */
 	png_set_option(cursor->png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
 }

@@ -190,8 +190,8 @@ struct png_inflate *png_inflate_open(const struct png_file *file, struct png_ida
 void png_inflate_free(struct png_inflate *inflate); /* NULL is fine */
 /* Exactly len_bytes. False for any reason not to: only png_inflate_free may follow. */
 bool png_inflate_read(struct png_inflate *inflate, uint8_t *dst, uint32_t len_bytes);
-/* After the last byte: whether the stream ends here and its Adler-32 is right. */
-bool png_inflate_finish(struct png_inflate *inflate);
+/* After the last byte: whether the stream ends here and its Adler-32 is right, and which it is. */
+bool png_inflate_finish(struct png_inflate *inflate, uint32_t *ret_adler);
 
 /* ---- png_ahead.c ---- */
 
@@ -201,7 +201,7 @@ struct png_ahead;
 struct png_ahead *png_ahead_open(const struct png_file *file, struct png_idat *idat, bool helped);
 void png_ahead_free(struct png_ahead *ahead); /* NULL is fine; waits for a helper's end */
 bool png_ahead_read(struct png_ahead *ahead, uint8_t *dst, uint32_t len_bytes);
-bool png_ahead_finish(struct png_ahead *ahead);
+bool png_ahead_finish(struct png_ahead *ahead, uint32_t *ret_adler);
 
 /* ---- png_stream.c ---- */
 

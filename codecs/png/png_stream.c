@@ -100,21 +100,38 @@ static void put_stored_bounds(struct png_stream *stream, bool first)
 	put_bytes(stream, block, sizeof block);
 }
 
-/* The next bounds: the end of the chunk under way, the start of the next one. */
-static void put_bounds(struct png_stream *stream, bool first)
+/* Behind the last stored block: not every libpng can be kept from looking at it. So it must be known when the last piece is read,
+ * which may be some rows before the last one. */
+static int put_adler(struct png_stream *stream, struct err *err)
 {
-	stream->small_at = 0;
-	if (!first) {
-		stream->small_end = 0;
-		if (stream->ahead && !stream->left_bytes)
-			put_bytes(stream, "\0\0\0\0", ZLIB_END_BYTES); /* nor at this */
-		put_crc(stream);
-	}
+	uint8_t end[ZLIB_END_BYTES];
+	uint32_t adler;
+	if (!png_ahead_finish(stream->ahead, &adler))
+		return err_set(err, -EIO, "the image data don't end well");
+	png_put32(end, adler);
+	put_bytes(stream, end, sizeof end);
+	return 0;
+}
+
+static void put_start(struct png_stream *stream, bool first)
+{
 	if (stream->ahead)
 		put_stored_bounds(stream, first);
 	else
 		put_plain_bounds(stream);
 	stream->left_bytes -= stream->chunk_bytes;
+}
+
+/* The end of the chunk under way, the start of the next one. */
+static int put_bounds(struct png_stream *stream, struct err *err)
+{
+	stream->small_at = stream->small_end = 0;
+	int rc = stream->ahead && !stream->left_bytes ? put_adler(stream, err) : 0;
+	if (rc)
+		return rc;
+	put_crc(stream);
+	put_start(stream, false);
+	return 0;
 }
 
 static int data_read(struct png_stream *stream, uint8_t *dst, uint32_t len_bytes, struct err *err)
@@ -141,7 +158,9 @@ int png_stream_read(struct png_stream *stream, uint8_t *dst, size_t len_bytes, s
 				return rc;
 			stream->chunk_bytes -= (uint32_t)n;
 		} else {
-			put_bounds(stream, false);
+			int rc = put_bounds(stream, err);
+			if (rc)
+				return rc;
 		}
 		dst += n;
 		len_bytes -= n;
@@ -151,7 +170,8 @@ int png_stream_read(struct png_stream *stream, uint8_t *dst, size_t len_bytes, s
 
 int png_stream_finish(struct png_stream *stream, struct err *err)
 {
-	if (stream->ahead && !png_ahead_finish(stream->ahead))
+	uint32_t adler;
+	if (stream->ahead && !png_ahead_finish(stream->ahead, &adler))
 		return err_set(err, -EIO, "the image data don't end well");
 	return png_idat_finish(stream->idat, err);
 }
@@ -177,7 +197,7 @@ int png_stream_open(const struct png_file *file, enum png_way way, struct png_st
 		stream->ahead = png_ahead_open(file, stream->idat, way == PNG_HELPED);
 	stream->left_bytes = stream->ahead ? inflated_bytes : file->idat_bytes;
 	put_prefix(stream);
-	put_bounds(stream, true);
+	put_start(stream, true);
 	*ret_stream = stream;
 	return 0;
 }
