@@ -63,6 +63,12 @@ def png_facts(path):
     return depth, color_type, transparent
 
 
+def has_chroma(path):
+    """An EXR's channel list with an entry named RY: the name, and a zero byte behind it."""
+    with open(path, "rb") as file:
+        return kind_of(path) == "exr" and b"\0RY\0" in file.read(4096)
+
+
 def read_oiio(path, part=0, level=0):
     """Native samples; unassociated alpha as the file has it; EXR uint as numbers."""
     if not oiio:
@@ -88,10 +94,13 @@ def read_oiio(path, part=0, level=0):
             wanted = {"uint8": oiio.UINT8, "uint16": oiio.UINT16, "uint": oiio.UINT32}.get(stored, oiio.FLOAT)
             plane = image.read_image(part, level, number, number + 1, wanted)
             if plane is None or image.has_error:
-                raise ValueError(image.geterror() or "read failed")
+                words = image.geterror() or "read failed"
+                raise Unjudged(words) if "luminance-chroma" in words else ValueError(words)
             plane = np.asarray(plane).reshape(spec.height, spec.width)
             planes.append(plane.astype(np.float32) if stored == "uint" else scaled(plane)[:, :, 0])
         names = list(spec.channelnames)
+        if "RY" not in names and has_chroma(path):
+            raise Unjudged("OpenImageIO 2.5 makes R, G, B of luminance and chroma")
         return np.dstack(planes), names
     finally:
         image.close()
