@@ -59,6 +59,15 @@ def profiles():
     return {**grays, **rgbs, **inks, **tables}
 
 
+def packed_data():
+    """name -> bytes behind the five that say to the fuzz target by what method, and how long."""
+    out = {}
+    for number, method in enumerate(make_zip.METHODS[1:]):
+        for name, data in (("text", b"all of it, " * 40 + b"."), ("rows", pattern(60, 67, 1, 8, 1).tobytes() + b"." * 13), ("long", bytes(5 << 20) + b".")):
+            out[f"{method}_{name}"] = bytes([number, 1]) + (len(data) // 16).to_bytes(3, "little") + make_zip.squeeze(data[: len(data) // 16 * 16 + 1], method)
+    return out
+
+
 def archive_of(files, path, method=zipfile.ZIP_STORED):
     """A zip of relative path -> bytes, with a fixed time of day."""
     with zipfile.ZipFile(path, "w") as archive:
@@ -80,6 +89,7 @@ def write_all(folder):
     write_files(os.path.join(folder, "damaged"), damaged_files())
     write_files(os.path.join(folder, "zip"), archives())
     write_files(os.path.join(folder, "icc"), profiles())
+    write_files(os.path.join(folder, "unpack"), packed_data())
     tree = small_tree()
     write_files(os.path.join(folder, "tree"), tree)
     archive_of(tree, os.path.join(folder, "tree", "data.zip"))

@@ -252,7 +252,7 @@ static void wrong_sets_of_codes(void)
 		put64_code(&b, 1, 2);
 		if (nones == 1) { /* a single code needs no second one */
 			put64(&b, 0, 8);
-			CHECK(yields(&b, NULL, 0));
+			CHECK(yields(&b, (const uint8_t *)"", 0));
 		} else {
 			CHECK(fails(&b, "invalid literal/lengths set"));
 		}
