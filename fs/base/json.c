@@ -235,8 +235,13 @@ void json_bool(struct json *json, const char *key, bool value)
 
 void json_null(struct json *json, const char *key)
 {
+	json_literal(json, key, "null");
+}
+
+void json_literal(struct json *json, const char *key, const char *text)
+{
 	begin_value(json, key, false);
-	put_text(json, "null");
+	put_text(json, text);
 }
 
 static bool put_special(struct json *json, double value)

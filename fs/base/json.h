@@ -37,6 +37,7 @@ void json_int(struct json *json, const char *key, int64_t value);
 void json_uint(struct json *json, const char *key, uint64_t value);
 void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
+void json_literal(struct json *json, const char *key, const char *text); /* JSON as it is: blanks too */
 /* The fewest digits that read back as the same float32, or float64; whole numbers end with ".0". */
 void json_float(struct json *json, const char *key, float value);
 void json_double(struct json *json, const char *key, double value);

@@ -36,6 +36,7 @@ enum { RING = 1024 };
 
 struct report {
 	struct timespec time;
+	uint64_t hash; /* of all below */
 	int code;
 	char stage[16];
 	char *path;
@@ -54,19 +55,49 @@ void status_set_log(void (*log)(int code, const char *line))
 	reports.log = log;
 }
 
-void status_report(const char *path, int code, const char *stage, const char *words)
+static uint64_t hash_text(uint64_t hash, const char *text)
 {
-	status_add(&status.errors, 1);
+	do
+		hash = (hash ^ (unsigned char)*text) * 1099511628211u; /* FNV-1a */
+	while (*text++);
+	return hash;
+}
+
+/* With the lock held. */
+static bool is_known(uint64_t hash)
+{
+	uint64_t n = reports.count < RING ? reports.count : RING;
+	for (uint64_t i = 0; i < n; i++)
+		if (reports.ring[i].hash == hash)
+			return true;
+	return false;
+}
+
+/* Whether it is in the ring now, and was not before where it is to be there once. */
+static bool add_report(const char *path, int code, const char *stage, const char *words, bool once)
+{
+	uint64_t hash = hash_text(hash_text(hash_text(14695981039346656037u ^ (uint64_t)-code, path), stage), words);
 	pthread_mutex_lock(&reports.lock);
+	if (once && is_known(hash)) {
+		pthread_mutex_unlock(&reports.lock);
+		return false;
+	}
 	struct report *report = &reports.ring[reports.count++ % RING];
 	free(report->path);
 	clock_gettime(CLOCK_REALTIME, &report->time);
+	report->hash = hash;
 	report->code = code;
 	report->path = strdup(path);
 	snprintf(report->stage, sizeof report->stage, "%s", stage);
 	snprintf(report->words, sizeof report->words, "%s", words);
 	pthread_mutex_unlock(&reports.lock);
-	if (!reports.log)
+	status_add(&status.errors, 1);
+	return true;
+}
+
+static void report(const char *path, int code, const char *stage, const char *words, bool once)
+{
+	if (!add_report(path, code, stage, words, once) || !reports.log)
 		return;
 	char line[4600];
 	snprintf(line, sizeof line, "%s: %s: %s", path, stage, words);
@@ -74,19 +105,29 @@ void status_report(const char *path, int code, const char *stage, const char *wo
 	reports.log(code, line);
 }
 
-static void write_report(struct json *json, const struct report *report)
+void status_report(const char *path, int code, const char *stage, const char *words)
+{
+	report(path, code, stage, words, false);
+}
+
+void status_report_once(const char *path, int code, const char *stage, const char *words)
+{
+	report(path, code, stage, words, true);
+}
+
+static void write_report(struct json *json, const struct report *told)
 {
 	char when[64];
 	struct tm utc;
-	gmtime_r(&report->time.tv_sec, &utc);
+	gmtime_r(&told->time.tv_sec, &utc);
 	size_t len = strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(when + len, sizeof when - len, ".%03dZ", (int)(report->time.tv_nsec / 1000000));
+	snprintf(when + len, sizeof when - len, ".%03dZ", (int)(told->time.tv_nsec / 1000000));
 	json_object(json, NULL);
 	json_string(json, "time", when);
-	json_string(json, "path", report->path ? report->path : "");
-	json_string(json, "errno", strerrorname_np(-report->code));
-	json_string(json, "stage", report->stage);
-	json_string(json, "message", report->words);
+	json_string(json, "path", told->path ? told->path : "");
+	json_string(json, "errno", strerrorname_np(-told->code));
+	json_string(json, "stage", told->stage);
+	json_string(json, "message", told->words);
 	json_end_object(json);
 }
 

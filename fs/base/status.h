@@ -50,6 +50,9 @@ void status_set_log(void (*log)(int code, const char *line));
 /* One error: path relative to the mount's root, code a negative errno, stage "header" "check" "decode" "archive" "read" ... */
 void status_report(const char *path, int code, const char *stage, const char *words);
 
+/* The same, but where the ring has just that error already nothing happens: of what anyone may ask for again and again. */
+void status_report_once(const char *path, int code, const char *stage, const char *words);
+
 /* The texts of the status files; free with free(). 0 or -ENOMEM. */
 int status_stats_json(char **ret_text, size_t *ret_len_bytes);
 int status_metrics(char **ret_text, size_t *ret_len_bytes);

@@ -26,6 +26,8 @@ static struct {
 	uint64_t idle_bytes;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
 
+static atomic_bool any_used;
+
 /* ---- the table ---- */
 
 int image_start(void)
@@ -346,6 +348,38 @@ int image_error(struct image *image, struct err *err)
 	return code;
 }
 
+/* A check of all says nothing of chunks that are checked alone. */
+static enum image_verdict verdict_of(struct image *image)
+{
+	if (image->header_err.code)
+		return err_is_passing(&image->header_err) ? IMAGE_UNKNOWN : IMAGE_DAMAGED;
+	bool whole = image_opens_whole(image) || !image_codec(image)->check_chunks;
+	pthread_mutex_lock(&image->lock);
+	bool damaged = image->damage.code || image->chunk_damage.code, checked = image->check_state == CHECK_DONE;
+	pthread_mutex_unlock(&image->lock);
+	return damaged ? IMAGE_DAMAGED : checked && whole ? IMAGE_SOUND : IMAGE_UNKNOWN;
+}
+
+enum image_verdict image_peek(const struct image_spec *spec)
+{
+	struct image_key key = key_of(spec);
+	pthread_mutex_lock(&table.lock);
+	struct image *image = table_find(&key);
+	if (image && image->opening)
+		image = NULL;
+	if (image && image->refs++ == 0)
+		idle_remove(image);
+	pthread_mutex_unlock(&table.lock);
+	enum image_verdict verdict = image ? verdict_of(image) : IMAGE_UNKNOWN;
+	image_unref(image);
+	return verdict;
+}
+
+bool image_any_used(void)
+{
+	return atomic_load_explicit(&any_used, memory_order_relaxed);
+}
+
 void image_damaged(struct image *image, const struct err *err, const char *stage)
 {
 	if (err_is_passing(err) && !err->is_source)
@@ -579,6 +613,7 @@ void image_set_prefetched(struct image *image, uint32_t number)
 int image_use(struct image *image, const struct image_area *area, const struct patience *patience, void (*meanwhile)(void *context),
 	      void *context, struct err *err)
 {
+	atomic_store_explicit(&any_used, true, memory_order_relaxed);
 	pthread_mutex_lock(&image->lock);
 	image->nusers++;
 	image->told_source = false;

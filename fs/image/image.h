@@ -95,6 +95,13 @@ void image_set_prefetched(struct image *image, uint32_t number);
 /* The first damage that checking or decoding found, else the last that was found of a chunk alone: its code with words, or 0. */
 int image_error(struct image *image, struct err *err);
 
+/* What is known of an image's soundness without looking at it: SOUND after a whole check of the open, or a decode of all;
+ * DAMAGED where the header, a check or a decode found damage. Waits for nothing. */
+enum image_verdict { IMAGE_UNKNOWN, IMAGE_SOUND, IMAGE_DAMAGED };
+enum image_verdict image_peek(const struct image_spec *spec);
+/* Whether any image was looked at in this mount: else image_peek knows nothing. */
+bool image_any_used(void);
+
 /* Decodes every chunk of every part and level: 0 or the first error. */
 int image_decode_all(struct image *image, struct err *err);
 

@@ -279,3 +279,16 @@ int members_open(const struct members *members, size_t i, uint64_t *version, str
 	node_unref(node, 1);
 	return rc;
 }
+
+enum image_verdict members_peek(const struct members *members, size_t i, uint64_t version)
+{
+	struct node *node;
+	struct walk_spec spec;
+	struct err ignored = ERR_NONE;
+	if (!image_any_used() || find(members, i, &node, &ignored))
+		return IMAGE_UNKNOWN;
+	bool same = version_of(node) == version && walk_image_spec(node, &spec, &ignored) == 0;
+	enum image_verdict verdict = same ? image_peek(&spec.image) : IMAGE_UNKNOWN;
+	node_unref(node, 1);
+	return verdict;
+}

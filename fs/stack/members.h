@@ -60,4 +60,7 @@ int members_version(const struct members *members, size_t i, uint64_t *ret_versi
  * version: -ESTALE. */
 int members_open(const struct members *members, size_t i, uint64_t *version, struct image **ret_image, struct err *err);
 
+/* What is known of it, if it is still that version. */
+enum image_verdict members_peek(const struct members *members, size_t i, uint64_t version);
+
 #endif

@@ -39,7 +39,7 @@ static void stack_free(struct stack *stack)
 	free(stack);
 }
 
-static struct stack *stack_new(struct members *members, const char *spec)
+static struct stack *stack_new(struct members *members, const struct stack_name *name)
 {
 	struct stack *stack = calloc(1, sizeof *stack);
 	if (!stack)
@@ -53,7 +53,7 @@ static struct stack *stack_new(struct members *members, const char *spec)
 	pthread_condattr_destroy(&attributes);
 	cache_group_init(&stack->pieces);
 	stack->refs = 1;
-	snprintf(stack->spec, sizeof stack->spec, "%s", spec);
+	stack->name = *name;
 	stack->states = calloc(n, sizeof *stack->states);
 	stack->shapes = calloc(n, sizeof *stack->shapes);
 	stack->versions = calloc(n, sizeof *stack->versions);
@@ -205,17 +205,33 @@ enum stack_form stack_form_of(const char *name)
 	return form < 0 ? STACK_RAW : forms[form].form;
 }
 
-static int parse_name(const char *name, bool *ret_recursive, char ret_spec[STACK_MAX_NAME_BYTES + 5], enum stack_form *ret_form)
+/* Takes the operation fill= out of a spec. */
+static void take_fill(char *spec, char ret_fill[STACK_MAX_NAME_BYTES + 1])
+{
+	char *at = strncmp(spec, "fill=", 5) == 0 ? spec : strstr(spec, ",fill=");
+	if (!at)
+		return;
+	char *value = strchr(at, '=') + 1, *end = value + strcspn(value, ",");
+	snprintf(ret_fill, STACK_MAX_NAME_BYTES + 1, "%.*s", (int)(end - value), value);
+	if (at == spec && *end)
+		end++;
+	memmove(at, end, strlen(end) + 1);
+}
+
+static int parse_name(const char *text, struct stack_name *ret_name, enum stack_form *ret_form)
 {
 	static const char word[] = "recursive,";
-	int form = find_form(name);
-	if (form < 0 || strlen(name) > STACK_MAX_NAME_BYTES)
+	char spec[STACK_MAX_NAME_BYTES + 1];
+	int form = find_form(text);
+	if (form < 0 || strlen(text) > STACK_MAX_NAME_BYTES)
 		return -ENOENT;
-	*ret_recursive = strncmp(name, word, sizeof word - 1) == 0;
-	if (*ret_recursive)
-		name += sizeof word - 1;
-	int len = (int)(strrchr(name, '.') - name);
-	snprintf(ret_spec, STACK_MAX_NAME_BYTES + 5, "%.*s.%s", len, name, forms[form].member_extension);
+	*ret_name = (struct stack_name){.recursive = strncmp(text, word, sizeof word - 1) == 0};
+	if (ret_name->recursive)
+		text += sizeof word - 1;
+	snprintf(spec, sizeof spec, "%.*s", (int)(strrchr(text, '.') - text), text);
+	bool fills = strstr(spec, "fill=") != NULL;
+	take_fill(spec, ret_name->fill);
+	snprintf(ret_name->spec, sizeof ret_name->spec, "%s.%s", fills && !*spec ? "pixels" : spec, forms[form].member_extension);
 	*ret_form = forms[form].form;
 	return 0;
 }
@@ -228,12 +244,12 @@ static uint64_t timeout_ns(void)
 }
 
 /* A known stack of that directory, kind and spec. One reference. */
-static struct stack *table_find(const struct node *dir, bool recursive, const char *spec)
+static struct stack *table_find(const struct node *dir, const struct stack_name *name)
 {
 	pthread_mutex_lock(&table.lock);
 	struct stack *stack = table.newest;
-	while (stack &&
-	       (stack->members->dirs[0].node != dir || stack->members->recursive != recursive || strcmp(stack->spec, spec) != 0))
+	while (stack && (stack->members->dirs[0].node != dir || stack->name.recursive != name->recursive ||
+			 strcmp(stack->name.spec, name->spec) != 0 || strcmp(stack->name.fill, name->fill) != 0))
 		stack = stack->older;
 	if (stack)
 		use(stack);
@@ -276,22 +292,33 @@ static struct members *shared_members(const struct node *dir, bool recursive)
 	return members;
 }
 
-static int make(struct node *dir, bool recursive, const char *spec, enum stack_form form, const struct patience *patience,
+/* Whether a stack that has no rows, for row_err, may have texts of that form: an index, or a JSON that says why. */
+static bool has_text(const struct stack *stack, enum stack_form form)
+{
+	int code = stack->row_err.code;
+	bool cant_be = code == -EINVAL || code == -EFBIG;
+	return form == STACK_JSON    ? cant_be
+	       : form == STACK_JSONL ? code != -EINTR && code != -ENOMEM && (code != -ENOENT || !stack->members->count)
+				     : false;
+}
+
+static int make(struct node *dir, const struct stack_name *name, enum stack_form form, const struct patience *patience,
 		struct stack **ret_stack, struct err *err)
 {
 	uint64_t now = pool_now_ns();
-	struct members *members = shared_members(dir, recursive);
-	int rc = members ? 0 : members_list(dir, recursive, patience, &members, err);
+	struct members *members = shared_members(dir, name->recursive);
+	int rc = members ? 0 : members_list(dir, name->recursive, patience, &members, err);
 	if (rc)
 		return rc;
-	struct stack *stack = stack_new(members, spec);
+	struct stack *stack = stack_new(members, name);
 	if (!stack) {
 		members_unref(members);
 		return err_set(err, -ENOMEM, "no memory for the stack");
 	}
 	stack->checked_ns = now;
-	rc = stack_find_row(stack, patience, err);
-	if (rc && !(form == STACK_JSONL && rc != -EINTR && rc != -ENOMEM && (rc != -ENOENT || !members->count))) {
+	rc = stack_find_row(stack, patience, &stack->row_err);
+	if (rc && !has_text(stack, form)) {
+		err_copy(err, &stack->row_err);
 		stack_free(stack);
 		return rc;
 	}
@@ -306,13 +333,12 @@ static int make(struct node *dir, bool recursive, const char *spec, enum stack_f
 int stack_get(struct node *dir, const char *name, const struct patience *patience, struct stack **ret_stack,
 	      enum stack_form *ret_form, struct err *err)
 {
-	char spec[STACK_MAX_NAME_BYTES + 5];
-	bool recursive;
-	int rc = parse_name(name, &recursive, spec, ret_form);
+	struct stack_name parsed;
+	int rc = parse_name(name, &parsed, ret_form);
 	if (rc)
 		return err_set(err, rc, "no stack has such an extension");
-	struct stack *known = table_find(dir, recursive, spec);
-	if (known && names_are_right(known) && (known->row_bytes || *ret_form == STACK_JSONL)) {
+	struct stack *known = table_find(dir, &parsed);
+	if (known && names_are_right(known) && (known->row_bytes || has_text(known, *ret_form))) {
 		*ret_stack = known;
 		return 0;
 	}
@@ -320,7 +346,7 @@ int stack_get(struct node *dir, const char *name, const struct patience *patienc
 		stack_retire(known);
 		stack_unref(known);
 	}
-	return make(dir, recursive, spec, *ret_form, patience, ret_stack, err);
+	return make(dir, &parsed, *ret_form, patience, ret_stack, err);
 }
 
 uint32_t stack_serial(const struct stack *stack)

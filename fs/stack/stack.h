@@ -1,6 +1,6 @@
 /* stack.h - the images of a directory or archive as one array (n, ...), each decoded when its bytes are touched.
  *
- * Below .pixfs/stack/ of any directory: "[recursive,]<op>[,<op>...].<ext>" with the operations of view.h and the extensions
+ * Below .pixfs/stack/ of any directory: "[recursive,]<op>[,<op>...].<ext>" with the operations of view.h, fill=V and the extensions
  *   npy           behind a header, (n, shape of the view)
  *   f32 f16 u8 u16  raw
  *   zarr          a directory: a Zarr v3 array with one chunk for each image
@@ -12,8 +12,9 @@
  * remembered: 13 bytes an image, besides its path. A directory or image that changed is another stack: opening the old one, or
  * reading what changed, is -ESTALE.
  *
- * What can't be decoded (damage, a feature that isn't supported, over a limit, no permission) reads as NaN in float stacks and
- * is -EIO in integer ones, with words in errors.jsonl; errors that may pass (memory, ESTALE) are errors in both.
+ * What can't be decoded (damage, a feature that isn't supported, over a limit, no permission) reads as V where fill=V is given,
+ * else as NaN in float stacks and is -EIO in integer ones, with words in errors.jsonl; errors that may pass (memory, ESTALE) are
+ * errors in all. The index never guesses: "ok" is null until somebody checked or decoded the member.
  *
  * Rows are made on the pool's threads and kept in the cache, in pieces of at most 2 MiB.
  */
@@ -34,7 +35,7 @@ struct stack;
 
 /* The stack of that name below .pixfs/stack/ of dir, made now unless it is known and its names are still right. One reference.
  * -ENOENT: no such operation or extension, or no image; -EINVAL; -EINTR; or why dir can't be listed. A jsonl has no shape: it may
- * have no images, and views may be impossible. */
+ * have no images, and views may be impossible. A json is there for what is EINVAL or EFBIG too, and says why. */
 int stack_get(struct node *dir, const char *name, const struct patience *patience, struct stack **ret_stack,
 	      enum stack_form *ret_form, struct err *err);
 /* The stack of that number, one reference; NULL where it is not, or no longer, the current one. */
@@ -54,10 +55,14 @@ uint64_t stack_bytes(const struct stack *stack);                  /* of all elem
 uint64_t stack_row_bytes(const struct stack *stack);              /* of one image's */
 const unsigned char *stack_npy_header(const struct stack *stack); /* NPY_HEADER_BYTES of them */
 void stack_describe(const struct stack *stack, struct zarr *ret_zarr);
-/* JSON and ZARR; free with free(). 0 or -ENOMEM. */
+/* JSON, after the look; free with free(). 0 or -ENOMEM. Of a stack that can't be opened it says why. */
 int stack_json(const struct stack *stack, char **ret_text, size_t *ret_len_bytes);
-/* JSONL, after the look. */
+/* JSONL, after the look. It tells what is known of each member's soundness: stack_check makes that all there is to know. Its length
+ * is the same whatever is known. */
 int stack_index(struct stack *stack, char **ret_text, size_t *ret_len_bytes);
+int stack_index_bytes(struct stack *stack, uint64_t *ret_bytes);
+/* Checks all members at which nobody looked yet, as opening their arrays does. 0, -EINTR, -ENOMEM. */
+int stack_check(struct stack *stack, const struct patience *patience, struct err *err);
 
 /* ---- reading: stack_read.c ---- */
 

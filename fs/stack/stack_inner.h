@@ -16,8 +16,10 @@ enum { STACK_PIECE_BYTES = 2 << 20, STACK_MAX_NAME_BYTES = 255 };
 
 enum member_state {
 	MEMBER_UNSEEN,
-	MEMBER_GOOD,
-	MEMBER_BROKEN,     /* can't be decoded, as far as is known */
+	MEMBER_GOOD,       /* its header is; nobody looked at the rest yet */
+	MEMBER_SOUND,      /* checked as opening its array does, or decoded */
+	MEMBER_BROKEN,     /* the header can't be read, or says that nothing here decodes it */
+	MEMBER_DAMAGED,    /* found by a check or a decode */
 	MEMBER_IMPOSSIBLE, /* the view can't be made of it */
 };
 
@@ -27,13 +29,23 @@ struct stack_shape {
 	enum sample_type dtype;
 };
 
+/* A stack's name without its extension. */
+struct stack_name {
+	bool recursive;
+	char spec[STACK_MAX_NAME_BYTES + 8]; /* what each member's view is compiled from */
+	char fill[STACK_MAX_NAME_BYTES + 1]; /* the value of fill=, or "" */
+};
+
 struct stack {
 	/* constant */
 	uint32_t serial;
 	struct members *members;
-	char spec[STACK_MAX_NAME_BYTES + 5]; /* what each member's view is compiled from */
-	struct stack_shape row;              /* of each member */
-	uint64_t row_bytes;
+	struct stack_name name;
+	struct stack_shape row;  /* of each member */
+	uint64_t row_bytes;      /* 0: there is no array, only texts */
+	struct err row_err;      /* why not */
+	bool fills;              /* something stands in place of a member that can't be decoded: */
+	unsigned char filler[4]; /* an element */
 	size_t row_header_bytes; /* before the elements of a member's view */
 	char *path;              /* of the directory, for messages */
 	char *canonical;         /* the operations, written in one way */
@@ -54,6 +66,7 @@ struct stack {
 	_Atomic uint8_t *states;
 	uint32_t *shapes;                  /* of members: an index of distinct */
 	uint64_t *versions;                /* of members, see members.h */
+	atomic_ullong index_bytes;         /* of its index, 0: not known yet */
 	_Atomic(atomic_uint *) prefetched; /* of rows: their numbers in pace.h until somebody reads them; NULL: of none */
 	struct stack_shape *distinct;
 	uint32_t *distinct_table; /* open addressing; index + 1 */
@@ -74,13 +87,21 @@ bool stack_same_shape(const struct stack_shape *a, const struct stack_shape *b);
 /* The view of an opened member. */
 int stack_compile(const struct stack *stack, struct image *image, struct picture *ret_picture, struct view **ret_view,
 		  struct err *err);
+/* Why member i can't be made a row of: its header, or the view. The code, 0: nothing is known against it. */
+int stack_member_error(struct stack *stack, size_t i, struct err *err);
+/* What was found of member i: SOUND, unless damage was found before; DAMAGED. */
+void stack_found(struct stack *stack, size_t i, enum member_state state);
 /* Whether that is a fault of the file, which reads as NaN, and not of the moment. */
 bool stack_cant_be_decoded(const struct err *err);
 
 /* ---- stack_row.c ---- */
 
-/* Makes bytes [offset, offset + len_bytes) of row i; for a worker of the pool. What can't be decoded is NaN in floats, -EIO in
- * integers. */
+/* Makes bytes [offset, offset + len_bytes) of row i; for a worker of the pool. What can't be decoded is the filler, or -EIO where
+ * there is none. */
 int stack_make_row(struct stack *stack, size_t i, uint64_t offset, size_t len_bytes, void *dst, struct err *err);
+/* Checks member i as opening its array does, where nobody looked at it yet. */
+int stack_check_member(struct stack *stack, size_t i, struct err *err);
+/* filler from name.fill for the type of a row: NaN in floats where nothing is said. -EINVAL. */
+int stack_set_filler(struct stack *stack, struct err *err);
 
 #endif

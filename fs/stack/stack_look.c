@@ -87,7 +87,7 @@ int stack_compile(const struct stack *stack, struct image *image, struct picture
 		  struct err *err)
 {
 	*ret_picture = picture_default(image_pictures(image), image_header(image), 0);
-	return view_compile(ret_picture, stack->spec, ret_view, err);
+	return view_compile(ret_picture, stack->name.spec, ret_view, err);
 }
 
 /* Looks at a header: its state, its view's shape. The view, if the caller wants it, is the caller's. 0, or an error that the next
@@ -146,9 +146,16 @@ static int set_row(struct stack *stack, const struct view_info *info, struct err
 	stack->row_header_bytes = info->header_bytes;
 	stack->row_bytes = info->nbytes - info->header_bytes;
 	snprintf(stack->axes, sizeof stack->axes, "%s", info->axes);
-	stack->canonical = strdup(info->spec);
-	if (!stack->canonical)
+	const char *fill = stack->name.fill;
+	if (asprintf(&stack->canonical, "%s%s%s", info->spec, *fill ? ",fill=" : "", fill) < 0) {
+		stack->canonical = NULL;
 		return err_set(err, -ENOMEM, "no memory for the stack");
+	}
+	int rc = stack_set_filler(stack, err);
+	if (rc)
+		stack->row_bytes = 0;
+	if (rc)
+		return rc;
 	if (stack->row_bytes > INT64_MAX / 2 / (stack->members->count + 1))
 		return err_set(err, -EFBIG, "the stack would have more than 2^62 bytes");
 	uint64_t shape[4] = {stack->members->count};
@@ -184,9 +191,10 @@ int stack_find_row(struct stack *stack, const struct patience *patience, struct 
 
 /* ---- the look ---- */
 
-/* One look under way: shared by its tasks, on the stack of who waits for it. */
+/* One look at all members under way: shared by its tasks, on the stack of who waits for it. */
 struct look {
 	struct stack *stack;
+	int (*each)(struct stack *stack, size_t i, struct err *err);
 	atomic_size_t next;
 	atomic_bool ended;
 	unsigned running; /* under stack->lock */
@@ -208,7 +216,7 @@ static void look_run(struct pool_task *task)
 		if (from >= stack->members->count)
 			break;
 		for (size_t i = from; i < from + LOOK_BLOCK && i < stack->members->count && !err.code; i++)
-			stack_examine(stack, i, &err);
+			look->each(stack, i, &err);
 		if (pool_is_contended() && !err.code) {
 			pool_submit(task, POOL_MEMBER);
 			return;
@@ -239,7 +247,9 @@ static void find_misfit(struct stack *stack)
 	for (size_t i = 0; i < members->count; i++) {
 		const struct stack_shape *shape = stack->shapes[i] == UINT32_MAX ? NULL : &stack->distinct[stack->shapes[i]];
 		if (stack->states[i] == MEMBER_IMPOSSIBLE) {
-			err_set(&stack->look_err, -EINVAL, "%s: the view can't be made of it", member_path(members, i));
+			struct err why = ERR_NONE;
+			stack_member_error(stack, i, &why);
+			err_set(&stack->look_err, -EINVAL, "%s: %s", member_path(members, i), why.text);
 			return;
 		}
 		if (!shape || stack_same_shape(shape, &stack->row))
@@ -259,14 +269,15 @@ static void judge(struct stack *stack)
 	find_misfit(stack);
 	if (!stack->look_err.code || !stack->row_bytes)
 		return;
-	snprintf(path, sizeof path, "%s%s.pixfs/stack/%s", stack->path, *stack->path ? "/" : "", stack->spec);
+	snprintf(path, sizeof path, "%s%s.pixfs/stack/%s", stack->path, *stack->path ? "/" : "", stack->name.spec);
 	status_report(path, stack->look_err.code, "stack", stack->look_err.text);
 }
 
 /* Starts the tasks and waits for all of them; with the lock held. */
-static int run_look(struct stack *stack, const struct patience *patience, struct err *err)
+static int run_look(struct stack *stack, int (*each)(struct stack *stack, size_t i, struct err *err),
+		    const struct patience *patience, struct err *err)
 {
-	struct look look = {.stack = stack};
+	struct look look = {.stack = stack, .each = each};
 	struct look_task tasks[MAX_TASKS];
 	unsigned n = config.threads < MAX_TASKS ? config.threads : MAX_TASKS;
 	look.running = n;
@@ -289,10 +300,10 @@ static int run_look(struct stack *stack, const struct patience *patience, struct
 	return look.err.code ? err_copy(err, &look.err) : 0;
 }
 
-int stack_look(struct stack *stack, const struct patience *patience, struct err *err)
+/* Waits until no look is under way; with the lock held. */
+static int wait_for_look(struct stack *stack, const struct patience *patience, struct err *err)
 {
 	int rc = 0;
-	pthread_mutex_lock(&stack->lock);
 	while (stack->looking && rc == 0) {
 		patience_nap(&stack->looked, &stack->lock);
 		pthread_mutex_unlock(&stack->lock);
@@ -300,13 +311,34 @@ int stack_look(struct stack *stack, const struct patience *patience, struct err 
 			rc = err_set(err, -EINTR, "the reader gave up");
 		pthread_mutex_lock(&stack->lock);
 	}
+	return rc;
+}
+
+int stack_look(struct stack *stack, const struct patience *patience, struct err *err)
+{
+	pthread_mutex_lock(&stack->lock);
+	int rc = wait_for_look(stack, patience, err);
 	if (rc == 0 && !stack->look_is_done) {
 		stack->looking = true;
-		rc = run_look(stack, patience, err);
+		rc = run_look(stack, stack_examine, patience, err);
 		stack->looking = false;
 		stack->look_is_done = rc == 0;
 		if (rc == 0)
 			judge(stack);
+		pthread_cond_broadcast(&stack->looked);
+	}
+	pthread_mutex_unlock(&stack->lock);
+	return rc;
+}
+
+int stack_check(struct stack *stack, const struct patience *patience, struct err *err)
+{
+	pthread_mutex_lock(&stack->lock);
+	int rc = wait_for_look(stack, patience, err);
+	if (rc == 0) {
+		stack->looking = true;
+		rc = run_look(stack, stack_check_member, patience, err);
+		stack->looking = false;
 		pthread_cond_broadcast(&stack->looked);
 	}
 	pthread_mutex_unlock(&stack->lock);

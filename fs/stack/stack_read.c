@@ -326,7 +326,8 @@ static atomic_uint *prefetched_rows(struct stack *stack)
 void stack_prefetch(struct stack *stack, uint64_t i, struct err *err)
 {
 	/* no look at all the others: a worker waits for no other worker */
-	if (i >= stack->members->count || stack_examine(stack, i, err) || stack->states[i] != MEMBER_GOOD)
+	if (!stack->row_bytes || i >= stack->members->count || stack_examine(stack, i, err) ||
+	    (stack->states[i] != MEMBER_GOOD && stack->states[i] != MEMBER_SOUND))
 		return;
 	atomic_uint *rows = prefetched_rows(stack);
 	if (!rows)

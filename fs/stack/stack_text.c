@@ -18,11 +18,38 @@ static void write_shape(struct json *json, const char *key, const uint64_t *firs
 	json_end_array(json);
 }
 
+static void write_why(struct json *json, const struct err *err)
+{
+	json_object(json, "error");
+	json_string(json, "errno", strerrorname_np(-err->code));
+	json_string(json, "message", err->text);
+	json_end_object(json);
+}
+
+/* Of an array that can't be: what was asked for, and why not. */
+static int json_of_error(const struct stack *stack, const struct err *err, char **ret_text, size_t *ret_len_bytes)
+{
+	const struct stack_name *name = &stack->name;
+	struct json json;
+	char spec[2 * STACK_MAX_NAME_BYTES];
+	int len = (int)(strrchr(name->spec, '.') - name->spec);
+	snprintf(spec, sizeof spec, "%.*s%s%s", len, name->spec, *name->fill ? ",fill=" : "", name->fill);
+	json_init(&json, false);
+	json_object(&json, NULL);
+	json_string(&json, "spec", spec);
+	json_bool(&json, "recursive", name->recursive);
+	write_why(&json, err);
+	json_end_object(&json);
+	return json_finish(&json, ret_text, ret_len_bytes);
+}
+
 int stack_json(const struct stack *stack, char **ret_text, size_t *ret_len_bytes)
 {
 	uint64_t n = stack->members->count;
 	char axes[16];
 	struct json json;
+	if (!stack->row_bytes || stack->look_err.code)
+		return json_of_error(stack, stack->row_bytes ? &stack->look_err : &stack->row_err, ret_text, ret_len_bytes);
 	json_init(&json, false);
 	json_object(&json, NULL);
 	json_string(&json, "spec", stack->canonical);
@@ -62,30 +89,42 @@ static void write_label(struct json *json, const struct stack *stack, const char
 		json_string(json, "label", stack->members->dirs[0].node->name);
 }
 
-static void write_error(struct json *json, const struct stack *stack, size_t i)
+int stack_member_error(struct stack *stack, size_t i, struct err *err)
 {
 	struct image *image;
-	struct err err = ERR_NONE;
 	uint64_t version = stack->versions[i];
-	if (members_open(stack->members, i, &version, &image, &err) == 0) {
-		struct picture picture = picture_default(image_pictures(image), image_header(image), 0);
-		struct view *view;
-		if (picture.part->unsupported)
-			err_set(&err, -EOPNOTSUPP, "%s", picture.part->unsupported);
-		else if (image_error(image, &err) == 0 && stack_compile(stack, image, &picture, &view, &err) == 0)
-			view_free(view);
-		image_unref(image);
-	}
-	json_string(json, "error", err.code ? err.text : "can't be decoded");
+	int rc = members_open(stack->members, i, &version, &image, err);
+	if (rc)
+		return rc;
+	struct picture picture = picture_default(image_pictures(image), image_header(image), 0);
+	struct view *view;
+	if (picture.part->unsupported)
+		rc = err_set(err, -EOPNOTSUPP, "%s", picture.part->unsupported);
+	else if ((rc = stack_compile(stack, image, &picture, &view, err)) == 0)
+		view_free(view);
+	image_unref(image);
+	return rc;
 }
 
-static int write_line(FILE *out, struct stack *stack, size_t i)
+/* true, false or null, all of one length: what is found later must not change the size of the text. */
+static const char *ok_of(struct stack *stack, size_t i)
+{
+	uint8_t state = stack->states[i];
+	if (state != MEMBER_GOOD && state != MEMBER_SOUND)
+		return "false";
+	enum image_verdict verdict = members_peek(stack->members, i, stack->versions[i]);
+	if (verdict == IMAGE_DAMAGED)
+		stack_found(stack, i, MEMBER_DAMAGED);
+	return verdict == IMAGE_DAMAGED ? "false" : verdict == IMAGE_SOUND || state == MEMBER_SOUND ? "true " : "null ";
+}
+
+static int write_line(FILE *out, struct stack *stack, size_t i, bool measures)
 {
 	struct json json;
+	struct err err = ERR_NONE;
 	char *text;
 	size_t len;
 	const char *path = member_path(stack->members, i);
-	bool ok = stack->states[i] == MEMBER_GOOD;
 	json_init(&json, true);
 	json_object(&json, NULL);
 	json_uint(&json, "i", i);
@@ -97,9 +136,9 @@ static int write_line(FILE *out, struct stack *stack, size_t i)
 	} else {
 		json_null(&json, "shape");
 	}
-	json_bool(&json, "ok", ok);
-	if (!ok)
-		write_error(&json, stack, i);
+	json_literal(&json, "ok", measures ? "null " : ok_of(stack, i));
+	if (stack->states[i] == MEMBER_BROKEN || stack->states[i] == MEMBER_IMPOSSIBLE)
+		json_string(&json, "error", stack_member_error(stack, i, &err) ? err.text : "can't be decoded");
 	json_end_object(&json);
 	int rc = json_finish(&json, &text, &len);
 	if (rc)
@@ -109,15 +148,36 @@ static int write_line(FILE *out, struct stack *stack, size_t i)
 	return rc;
 }
 
-int stack_index(struct stack *stack, char **ret_text, size_t *ret_len_bytes)
+static int make_index(struct stack *stack, bool measures, char **ret_text, size_t *ret_len_bytes)
 {
 	FILE *out = open_memstream(ret_text, ret_len_bytes);
 	int rc = out ? 0 : -ENOMEM;
 	for (size_t i = 0; rc == 0 && i < stack->members->count; i++)
-		rc = write_line(out, stack, i);
+		rc = write_line(out, stack, i, measures);
 	if (out && fclose(out) != 0)
 		rc = -ENOMEM;
 	if (rc && out)
 		free(*ret_text);
 	return rc;
+}
+
+int stack_index(struct stack *stack, char **ret_text, size_t *ret_len_bytes)
+{
+	return make_index(stack, false, ret_text, ret_len_bytes);
+}
+
+int stack_index_bytes(struct stack *stack, uint64_t *ret_bytes)
+{
+	char *text;
+	size_t len = 0;
+	*ret_bytes = atomic_load(&stack->index_bytes);
+	if (*ret_bytes)
+		return 0;
+	int rc = make_index(stack, true, &text, &len);
+	if (rc)
+		return rc;
+	free(text);
+	atomic_store(&stack->index_bytes, len);
+	*ret_bytes = len;
+	return 0;
 }

@@ -2,6 +2,7 @@
  * A new file of the tree is a new row. Sizes of arrays come from their view, of texts from making them. */
 #include "rows.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -209,4 +210,16 @@ int row_open_view(struct place place, struct target *ret_target, struct view **r
 	if (rc)
 		target_close(ret_target);
 	return rc;
+}
+
+void row_report_view(const struct node *node, unsigned row, const char *name, const struct err *err)
+{
+	char path[4096 + 300];
+	if (err->code != -EINVAL && err->code != -EFBIG)
+		return;
+	node_path(node, path, 4096);
+	size_t len = strlen(path);
+	snprintf(path + len, sizeof path - len, "%s%s/%s", len ? "/" : "", row == ROW_STACK ? ".pixfs/stack" : row_find(row)->name,
+		 name);
+	status_report_once(path, err->code, "view", err->text);
 }

@@ -73,6 +73,9 @@ const struct row *row_find(unsigned row);
 /* Its name in this directory; buffer is used where it has to be made. */
 const char *row_name(const struct row *row, unsigned number, const struct folder *folder, char buffer[300]);
 
+/* A view below `row` of the node that can't be made, EINVAL or EFBIG, is told in errors.jsonl: each once. */
+void row_report_view(const struct node *node, unsigned row, const char *name, const struct err *err);
+
 /* The view behind an array of the tree (pixels.*, or of a NODE_ARRAY, a NODE_ZARR, a NODE_CHUNK), with what it shows. Both are the
  * caller's on success. */
 int row_open_view(struct place place, struct target *ret_target, struct view **ret_view, struct err *err);

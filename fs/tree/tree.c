@@ -82,8 +82,10 @@ static int find_named(const struct folder *folder, unsigned row, const char *nam
 	struct view *view;
 	if (row == ROW_VIEWS) {
 		int rc = view_compile(&target->picture, name, &view, err);
-		if (rc)
+		if (rc) {
+			row_report_view(folder->node, row, name, err);
 			return rc;
+		}
 		*ret_spec = (struct node_spec){.kind = view_info(view)->container == VIEW_ZARR ? NODE_ZARR : NODE_ARRAY};
 		view_free(view);
 		return 0;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/base/config.h"
+#include "fs/base/pool.h"
 #include "rows.h"
 #include "fs/stack/stack.h"
 
@@ -30,8 +32,17 @@ int tree_stack_lookup(struct node *dir, const char *name, const struct patience 
 	struct stack *stack;
 	enum stack_form form;
 	int rc = stack_get(dir, name, patience, &stack, &form, err);
-	if (rc)
+	if (rc) {
+		row_report_view(dir, ROW_STACK, name, err);
 		return rc;
+	}
+	/* what its texts say, and so their sizes, follows from all headers; a worker waits for no other worker */
+	if ((form == STACK_JSON || form == STACK_JSONL) && !pool_is_worker())
+		rc = stack_look(stack, patience, err);
+	if (rc) {
+		stack_unref(stack);
+		return rc;
+	}
 	*ret_spec = (struct node_spec){.kind = form == STACK_ZARR ? NODE_ZARR : NODE_STACK, .index = stack_serial(stack)};
 	stack_unref(stack);
 	return 0;
@@ -56,13 +67,16 @@ static bool is_text(struct place place)
 	return place.row == ROW_ZARR_JSON || (place.node->kind == NODE_STACK && stack_form_of(place.node->name) == STACK_JSON);
 }
 
-/* Of an index, which is made when it is opened: 0, as of files in /proc. */
+static bool is_index(struct place place)
+{
+	return place.node->kind == NODE_STACK && stack_form_of(place.node->name) == STACK_JSONL;
+}
+
 static uint64_t array_size(struct place place, const struct stack *stack)
 {
 	if (place.node->kind == NODE_CHUNK)
 		return stack_row_bytes(stack);
-	enum stack_form form = stack_form_of(place.node->name);
-	return form == STACK_JSONL ? 0 : stack_bytes(stack) + (form == STACK_NPY ? NPY_HEADER_BYTES : 0);
+	return stack_bytes(stack) + (stack_form_of(place.node->name) == STACK_NPY ? NPY_HEADER_BYTES : 0);
 }
 
 int tree_stack_size(struct place place, uint64_t *ret_size, struct err *err)
@@ -78,6 +92,8 @@ int tree_stack_size(struct place place, uint64_t *ret_size, struct err *err)
 		if (rc == 0)
 			free(text);
 		*ret_size = len;
+	} else if (is_index(place)) {
+		rc = stack_index_bytes(stack, ret_size) ? err_set(err, -ENOMEM, "no memory") : 0;
 	} else {
 		*ret_size = array_size(place, stack);
 	}
@@ -90,6 +106,8 @@ static int open_index(struct stack *stack, const struct patience *patience, stru
 	char *text;
 	size_t len;
 	int rc = stack_look(stack, patience, err);
+	if (rc == 0 && config.verify == VERIFY_FULL)
+		rc = stack_check(stack, patience, err);
 	if (rc == 0 && stack_index(stack, &text, &len))
 		rc = err_set(err, -ENOMEM, "no memory");
 	return rc ? rc : handle_open_text(text, len, true, ret_handle, err);
@@ -123,7 +141,7 @@ int tree_stack_open(struct place place, const struct patience *patience, struct 
 	if (is_text(place)) {
 		rc = make_text(place, stack, &text, &len, err);
 		rc = rc ? rc : handle_open_text(text, len, false, ret_handle, err);
-	} else if (place.node->kind == NODE_STACK && stack_form_of(place.node->name) == STACK_JSONL) {
+	} else if (is_index(place)) {
 		rc = open_index(stack, patience, ret_handle, err);
 	} else {
 		rc = open_array(place, stack, patience, ret_handle, err);
@@ -165,7 +183,7 @@ int text_stack_readme(const struct folder *folder, char **ret_text, size_t *ret_
 	static const char text[] =
 		"Stacks: all images of this directory (or archive) as one array, each decoded when its bytes are touched.\n"
 		"\n"
-		"  [recursive,]<op>[,<op>...].<ext>    any such name here resolves\n"
+		"  [recursive,]<op>[,<op>...][,fill=V].<ext>    any such name here resolves\n"
 		"\n"
 		"recursive   the images below, too, archives included; else those that lie directly here\n"
 		"op          as in views/README.txt of any image; `pixels` changes nothing. All must come out in one shape\n"
@@ -174,8 +192,11 @@ int text_stack_readme(const struct folder *folder, char **ret_text, size_t *ret_
 		"\n"
 		"np.load('.pixfs/stack/rgb,size=224x224,u8.npy', mmap_mode='r')     order: by path, bytewise\n"
 		"\n"
-		"What can't be decoded is NaN in a float stack, an input/output error in an integer one, and \"ok\": false in the\n"
-		"index. The first open reads the headers of all images.\n";
+		"What can't be decoded is V with fill=V, else NaN in a float stack, an input/output error in an integer one, and "
+		"\"ok\": false\n"
+		"in the index: true where it was checked or decoded, null where nobody looked yet. The first open reads the "
+		"headers of all\n"
+		"images.\n";
 	(void)folder;
 	*ret_text = strdup(text);
 	*ret_len_bytes = sizeof text - 1;

@@ -26,6 +26,8 @@ static const char *const container_mime[] = {
 static void describe_array(const uint64_t *shape, uint32_t ndim, enum sample_type dtype, struct values *values)
 {
 	size_t len = 0;
+	if (!ndim) /* it tells why there is none */
+		return;
 	for (uint32_t i = 0; i < ndim && len < sizeof values->shape; i++)
 		len += (size_t)snprintf(values->shape + len, sizeof values->shape - len, "%s%" PRIu64, i ? "," : "", shape[i]);
 	snprintf(values->dtype, sizeof values->dtype, "%s", npy_descr(dtype));

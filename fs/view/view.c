@@ -163,6 +163,24 @@ static int plan_compile(struct view_plan *plan, char *spec, const struct view_ex
 /* A chunk is the elements alone, of the type that the whole has. */
 static const struct view_extension chunk_extension = {"zarr", VIEW_RAW, false, SAMPLE_F32};
 
+/* What the failed plan tells, as a view of its own: spec's .json, which a reader finds where there is no array. */
+static int compile_error(struct view_plan *failed, const char *spec, struct view **ret_view)
+{
+	struct view_plan plan;
+	const struct err why = *failed->err;
+	*failed->err = (struct err)ERR_NONE;
+	view_free(failed->view);
+	int rc = plan_open(&plan, failed->picture, failed->err);
+	if (rc)
+		return rc;
+	rc = plan_make_error(&plan, spec, &why);
+	if (rc)
+		view_free(plan.view);
+	else
+		*ret_view = plan.view;
+	return rc;
+}
+
 static int compile(const struct picture *picture, const char *spec, int64_t chunk, struct view **ret_view, struct err *err)
 {
 	char text[VIEW_MAX_SPEC_BYTES + 1];
@@ -176,10 +194,13 @@ static int compile(const struct picture *picture, const char *spec, int64_t chun
 		return err_set(err, -ENOENT, "no view has the extension \"%s\"", dot ? dot + 1 : "");
 	*dot = 0;
 	struct view_plan plan;
-	int rc = plan_open(&plan, picture, err);
+	struct err own = ERR_NONE;
+	int rc = plan_open(&plan, picture, err ? err : &own);
 	if (rc)
 		return rc;
 	rc = plan_compile(&plan, text, chunk == NO_CHUNK ? extension : &chunk_extension, chunk);
+	if (rc && extension->container == VIEW_JSON && (rc == -EINVAL || rc == -EFBIG))
+		return compile_error(&plan, spec, ret_view);
 	if (rc)
 		view_free(plan.view);
 	else

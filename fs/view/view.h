@@ -78,7 +78,7 @@ struct view; /* compiled; immutable, so safe for any number of threads; borrows 
 
 /* What is known of a view without decoding. */
 struct view_info {
-	uint32_t ndim;          /* 1 to 3 */
+	uint32_t ndim;          /* 1 to 3; 0 of a JSON that tells why there is no such view */
 	uint64_t shape[4];      /* C order */
 	enum sample_type dtype; /* of the elements: little-endian bytes */
 	enum view_container container;
@@ -94,7 +94,8 @@ struct view_info {
 
 /* Compiles spec (the file's name below views/, extension included, e.g. "linear,chw.npy") for a picture.
  * -ENOENT: unknown operation or extension; -EINVAL: malformed or impossible here (words say why); -EFBIG: too large;
- * -ENOMEM. Needs only the header: a part whose pixels can't be decoded has views of a shape, whose samples can't be had. */
+ * -ENOMEM. Of a .json there are no EINVAL and EFBIG, but a view with an "error" in its text. Needs only the header: a part whose
+ * pixels can't be decoded has views of a shape, whose samples can't be had. */
 int view_compile(const struct picture *picture, const char *spec, struct view **ret_view, struct err *err);
 
 /* The view of one channel (an index of part->channels) as float32 (H, W), at the channel's own resolution; npy chooses

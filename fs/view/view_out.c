@@ -173,6 +173,27 @@ static int make_json(struct view_plan *plan, uint64_t data_bytes)
 	return keep_text(plan, text, len);
 }
 
+int plan_make_error(struct view_plan *plan, const char *spec, const struct err *why)
+{
+	struct view_info *info = &plan->view->info;
+	struct json json;
+	char *text;
+	size_t len;
+	json_init(&json, false);
+	json_object(&json, NULL);
+	json_string_n(&json, "spec", spec, (size_t)(strrchr(spec, '.') - spec));
+	json_object(&json, "error");
+	json_string(&json, "errno", strerrorname_np(-why->code));
+	json_string(&json, "message", why->text);
+	json_end_object(&json);
+	json_end_object(&json);
+	if (json_finish(&json, &text, &len))
+		return err_set(plan->err, -ENOMEM, "no memory to describe the view");
+	info->spec = info->axes = "";
+	info->container = VIEW_JSON;
+	return keep_text(plan, text, len);
+}
+
 static int make_zarr(struct view_plan *plan)
 {
 	struct view *view = plan->view;

@@ -302,6 +302,8 @@ struct view_extension {
 const struct view_extension *view_extension_find(const char *name); /* NULL: unknown */
 /* What a container wants of the operations before the plan is finished: a PNG chooses channels and encodes. */
 int plan_suit_container(struct view_plan *plan, const struct view_extension *extension);
+/* The view is a JSON that tells of an error. */
+int plan_make_error(struct view_plan *plan, const char *spec, const struct err *why);
 /* The bytes before the elements, info.spec, header_bytes and nbytes. The rest of info is known. */
 int plan_make_container(struct view_plan *plan, const struct view_extension *extension);
 

@@ -311,7 +311,8 @@ static void make_spec(const uint8_t *data, size_t len_bytes, char spec[MAX_SPEC_
 static void check_info(const struct view_info *info)
 {
 	uint64_t elements = 1;
-	require(info->ndim >= 1 && info->ndim <= 3 && info->nbytes > 0 && info->dtype <= SAMPLE_F32);
+	bool is_error = info->container == VIEW_JSON && info->ndim == 0;
+	require((info->ndim >= 1 || is_error) && info->ndim <= 3 && info->nbytes > 0 && info->dtype <= SAMPLE_F32);
 	for (uint32_t i = 0; i < info->ndim; i++) {
 		require(info->shape[i] > 0);
 		elements *= info->shape[i];

@@ -56,6 +56,19 @@ def test_torch_over_a_stack(mount, images):
     assert mount.stats()["decodes"] == len(images)
 
 
+@needs("torch")
+def test_torch_goes_on_where_an_image_is_damaged(images, tmp_path, mounted):
+    source = tmp_path / "source"
+    for (name, i), pixels in images.items():
+        (source / "train" / name).mkdir(parents=True, exist_ok=True)
+        data = cv2.imencode(".jpg", pixels[..., ::-1])[1].tobytes()
+        (source / "train" / name / f"{i:02}.jpg").write_bytes(data[:len(data) // 2] if (name, i) == ("dog", 5) else data)
+    command = [sys.executable, os.path.join(EXAMPLES, "torch_stack.py"), mounted(source).at("train"), f"{SIZE}x{SIZE}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{len(images) - 1} images of 3 classes") and "left out: dog/05.jpg" in done.stderr
+
+
 @needs("torch", "torchvision")
 def test_torchvision_folders_unmodified(mount, images):
     out = run("torch_folder.py", mount.at("train.zip"))

@@ -354,6 +354,11 @@ def check_spec(program, picture, spec, seed, counts):
         model, want = vm.evaluate(picture, spec)
     except vm.ViewError as error:
         counts['errors'] += 1
+        if spec.endswith('.json') and error.code in (errno.EINVAL, errno.EFBIG):
+            told = json.loads(answer['bytes'])['error'] if answer['rc'] == 0 else {}
+            if told.get('errno') != errno.errorcode[error.code] or not told['message'] or answer['shape']:
+                raise Failure('wants a JSON that tells of %s, got %s' % (errno.errorcode[error.code], told or answer))
+            return
         if answer['rc'] != -error.code:
             raise Failure('wants %s (%s), got %s' % (errno.errorcode[error.code], error, answer.get('words', 'a view')))
         return
