@@ -84,7 +84,7 @@ int stack_check_member(struct stack *stack, size_t i, struct err *err)
 	int rc = open_member(stack, i, &image, &picture, &view, &own);
 	if (rc == 0) {
 		struct image_area area = image_area_of_view(&picture, view);
-		rc = image_use(image, &area, NULL, NULL, &own);
+		rc = image_use(image, &area, NULL, NULL, NULL, &own);
 		if (rc == 0)
 			image_unuse(image);
 		view_free(view);

@@ -45,7 +45,7 @@ def test_what_doesnt_exist_has_no_words(mount):
 
 
 def test_many_look_ups_leave_other_errors_in_the_ring(mount, source):
-    (source / "bad.png").write_bytes(b"no image")
+    (source / "bad.png").write_bytes(png(pattern(4, 4, 3, 8, 1), RGB, 8)[:20])
     assert errno_of(os.stat, mount.at("bad.png", "pixels.npy")) == errno.EIO
     for _ in range(1100):
         assert errno_of(os.stat, mount.at("0.png", "views", "rot=1.npy")) == errno.EINVAL
