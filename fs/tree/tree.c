@@ -369,7 +369,7 @@ static int stat_place(struct place place, struct stat *ret_stat, struct err *err
 		.st_uid = host->uid,
 		.st_gid = host->gid,
 		.st_size = (off_t)size,
-		.st_blksize = block_bytes(place),
+		.st_blksize = (blksize_t)block_bytes(place),
 		.st_blocks = (blkcnt_t)((size + 511) / 512),
 	};
 	ret_stat->st_mtim = (struct timespec){mtime_ns / 1000000000, mtime_ns % 1000000000};
