@@ -17,7 +17,7 @@ PKG_CONFIG ?= pkg-config
 ifeq ($(origin ISAL),undefined)
 ISAL := $(shell $(PKG_CONFIG) --exists libisal 2>/dev/null && echo libisal)
 endif
-PACKAGES := fuse3 libpng OpenEXR libjpeg liblzma libzstd libdeflate zlib libexif lcms2 $(ISAL)
+PACKAGES := fuse3 libpng OpenEXR libjpeg liblzma libzstd libdeflate zlib libexif lcms2 uchardet $(ISAL)
 
 ifneq ($(filter-out demo test bench check-long fuzz lint clean,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null))

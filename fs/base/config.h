@@ -18,7 +18,7 @@ struct config {
 	bool immutable, follow_symlinks;
 	bool passthrough;       /* the kernel may read whole arrays by itself */
 	bool shared;            /* allow_other or allow_root: sources' own read permissions are kept */
-	const char *encoding;   /* iconv name, NULL: CP437 */
+	const char *encoding;   /* iconv name, NULL: auto */
 	unsigned readahead_kib; /* 0: the kernel's default */
 	double timeout_s;       /* of names and attributes that may change */
 };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -241,11 +242,13 @@ static bool take_verify(const char *text)
 
 static bool take_encoding(const char *name)
 {
-	iconv_t known = name ? iconv_open("UTF-8", name) : (iconv_t)0;
+	if (!name || strcasecmp(name, "auto") == 0)
+		return true;
+	iconv_t known = iconv_open("UTF-8", name);
 	config.encoding = name;
 	if (known == (iconv_t)-1)
-		fprintf(stderr, "pixfs: encoding=%s: no such encoding\n", name);
-	else if (name)
+		fprintf(stderr, "pixfs: encoding=%s: neither auto nor an encoding that iconv knows (iconv -l lists them)\n", name);
+	else
 		iconv_close(known);
 	return known != (iconv_t)-1;
 }

@@ -77,6 +77,7 @@ static struct node *node_new(struct node *parent, unsigned row, const char *name
 	node->uid = spec->uid;
 	node->gid = spec->gid;
 	node->mode = (uint16_t)spec->mode;
+	node->volumes = spec->volumes;
 	memcpy(node->name, name, len + 1);
 	node->ino = parent ? node_child_ino((struct place){parent, row}, name, spec->ino_salt) : 1;
 	status_add(&status.nodes, 1);
@@ -172,8 +173,8 @@ static bool is_same(const struct node *node, const struct node_spec *spec)
 	    node->index != spec->index)
 		return false;
 	if (node->kind == NODE_IMAGE || node->kind == NODE_ARCHIVE)
-		return file_id_equal(&node->id, &spec->id) && node->mode == spec->mode && node->uid == spec->uid &&
-		       node->gid == spec->gid;
+		return file_id_equal(&node->id, &spec->id) && node->volumes == spec->volumes && node->mode == spec->mode &&
+		       node->uid == spec->uid && node->gid == spec->gid;
 	return node->id.device == spec->id.device && node->id.inode == spec->id.inode;
 }
 

@@ -77,6 +77,7 @@ struct node {
 	uint32_t uid, gid;         /* on the host */
 	uint16_t mode;             /* st_mode of the source on the host */
 	struct file_id id;         /* on the host; of a NODE_FILE: the version last opened, under the table's lock */
+	uint64_t volumes;          /* NODE_ARCHIVE on the host: the version of its other files, see volumes.h */
 	struct archive_slot *slot; /* NODE_ARCHIVE */
 	char name[];
 };
@@ -89,6 +90,7 @@ struct node_spec {
 	struct file_id id;
 	uint32_t uid, gid, mode;
 	uint64_t ino_salt; /* the host's inode number of the directory entry, else 0 */
+	uint64_t volumes;
 };
 
 /* Made by a view or a stack. */

@@ -11,12 +11,11 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "archives.h"
 #include "beneath.h"
 #include "own.h"
 #include "root.h"
 #include "fs/base/config.h"
-#include "fs/base/status.h"
+#include "volumes.h"
 
 int walk_root_fd = -1;
 struct node *walk_root;
@@ -27,19 +26,20 @@ static struct {
 	struct node_spec spec;
 } root_file_seen = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Sixteen archives in each of sixteen, eight deep, are billions of directories out of 40 KB: depth alone is no bound. */
-enum { MAX_NESTING = 8, MAX_DEEP_ARCHIVES = 4096 };
-
 /* ---- what a name is ---- */
 
 const char *const walk_archive_extensions[] = {"zip", "zipx", "cbz", "usdz", NULL};
 
+/* Also that of an archive's first piece. */
 static bool is_archive_name(const char *name)
 {
-	const char *dot = strrchr(name, '.');
-	for (size_t i = 0; dot && dot != name && walk_archive_extensions[i]; i++)
-		if (strcasecmp(dot + 1, walk_archive_extensions[i]) == 0)
+	size_t len = strlen(name) - (volumes_is_first(name) ? strlen(".001") : 0);
+	for (size_t i = 0; walk_archive_extensions[i]; i++) {
+		size_t extension_len = strlen(walk_archive_extensions[i]), start = len - extension_len;
+		if (len > extension_len + 1 && name[start - 1] == '.' &&
+		    strncasecmp(name + start, walk_archive_extensions[i], extension_len) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -134,6 +134,8 @@ static int start_at_file(const char *source, const struct stat *st, struct err *
 	if (!walk_root)
 		return err_set(err, -ENOMEM, "no memory");
 	walk_root->shows_file = true;
+	if (spec.kind == NODE_ARCHIVE)
+		volumes_describe(walk_root, name, &spec);
 	root_file_seen.spec = spec;
 	return root_start(walk_root_fd, *folder ? folder : "/");
 }
@@ -155,6 +157,8 @@ int walk_enter(struct place *place, struct err *err)
 		return err_set(err, rc, "%s", strerror(-rc));
 	struct node_spec spec = spec_of(&st, root_file, 0);
 	spec.kind = root_file_kind;
+	if (spec.kind == NODE_ARCHIVE)
+		volumes_describe(walk_root, root_file, &spec);
 	pthread_mutex_lock(&root_file_seen.lock);
 	root_file_seen.spec = spec;
 	pthread_mutex_unlock(&root_file_seen.lock);
@@ -200,80 +204,6 @@ void walk_stop(void)
 }
 
 /* ---- archives ---- */
-
-static void report_entry(void *context, int code, const char *name, const char *words)
-{
-	char path[4096];
-	node_path(context, path, sizeof path);
-	size_t len = strlen(path);
-	snprintf(path + len, sizeof path - len, "%s%s", len && name ? "/" : "", name ? name : "");
-	status_report(path, code, "archive", words);
-}
-
-/* The archive that it lies in is open: its entry was found there. */
-static struct archive_key key_of_archive(const struct node *node)
-{
-	const struct file_id *id = &node->id;
-	if (node->in_archive)
-		return (struct archive_key){{node_archive(node)->slot->serial, node->index, 0, 0, 0}};
-	return (struct archive_key){{id->device, id->inode, id->size_bytes, (uint64_t)id->mtime_ns, (uint64_t)id->ctime_ns + 1}};
-}
-
-static int open_archive(struct node *node, struct archive **ret_archive, struct err *err)
-{
-	unsigned depth = 0;
-	for (const struct node *up = node; up; up = node_archive(up))
-		depth++;
-	if (depth > MAX_NESTING)
-		return err_set(err, -EFBIG, "archives are nested more than %d deep", MAX_NESTING);
-	if (depth > 2 && atomic_load(&node_deep_archives) >= MAX_DEEP_ARCHIVES)
-		return err_set(err, -EFBIG, "more than %d archives within archives within archives are open", MAX_DEEP_ARCHIVES);
-	struct walk_spec *spec = malloc(sizeof *spec);
-	if (!spec)
-		return err_set(err, -ENOMEM, "no memory");
-	struct bytes *bytes = NULL;
-	int rc = walk_image_spec(node, spec, err);
-	if (rc == 0)
-		rc = image_spec_bytes(&spec->image, &bytes, err);
-	free(spec);
-	if (rc)
-		return rc;
-	struct archive_key key = key_of_archive(node);
-	*ret_archive = archives_find(&key, &node->slot->serial);
-	if (!*ret_archive) {
-		struct archive_options options = {config.max_entry_bytes, config.encoding, report_entry, node};
-		rc = archive_open(bytes, &options, ret_archive, err);
-		node->slot->serial = rc ? 0 : archives_share(&key, ret_archive);
-		if (rc == 0 && !node->slot->serial) {
-			archive_unref(*ret_archive);
-			*ret_archive = NULL;
-			rc = err_set(err, -ENOMEM, "no memory");
-		}
-	}
-	bytes_unref(bytes);
-	if (rc == 0 && depth > 2) {
-		node->slot->is_deep = true;
-		atomic_fetch_add(&node_deep_archives, 1);
-	}
-	return rc;
-}
-
-int walk_archive(struct node *node, struct archive **ret_archive, struct err *err)
-{
-	struct archive_slot *slot = node->slot;
-	pthread_mutex_lock(&slot->lock);
-	if (!slot->archive && !slot->err.code) {
-		open_archive(node, &slot->archive, &slot->err);
-		if (slot->err.code)
-			report_entry(node, slot->err.code, NULL, slot->err.text);
-	}
-	struct err failed = slot->err;
-	*ret_archive = slot->archive;
-	if (err_is_passing(&failed))
-		slot->err = ERR_NONE;
-	pthread_mutex_unlock(&slot->lock);
-	return failed.code ? err_copy(err, &failed) : 0;
-}
 
 static enum node_kind kind_of_entry(const struct archive_entry *entry)
 {
@@ -396,6 +326,8 @@ static int stat_child(const struct walk_at *at, const char *name, struct stat *r
 	*ret_spec = spec_of(ret_stat, name, entry_ino);
 	ret_spec->followed = followed;
 	ret_spec->is_hidden = hidden;
+	if (ret_spec->kind == NODE_ARCHIVE)
+		volumes_describe(at->dir, name, ret_spec);
 	return 0;
 }
 
@@ -584,6 +516,10 @@ int walk_check_fresh(const struct node *node, struct err *err)
 		return 0;
 	if (node_host_path(host, path, sizeof path) || beneath_stat(walk_root_fd, path, &st) != 0)
 		return err_set(err, -ESTALE, "the file is gone");
-	struct file_id now = file_id_of(&st);
-	return file_id_equal(&now, &host->id) ? 0 : err_set(err, -ESTALE, "the file changed");
+	struct node_spec now = spec_of(&st, host->name, 0);
+	if (!file_id_equal(&now.id, &host->id))
+		return err_set(err, -ESTALE, "the file changed");
+	if (host->volumes)
+		volumes_describe(host->parent, host->name, &now);
+	return now.volumes == host->volumes ? 0 : err_set(err, -ESTALE, "another volume of the archive changed");
 }

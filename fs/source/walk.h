@@ -65,7 +65,8 @@ int walk_next_at(const struct walk *walk, struct walk_at *ret_at, struct err *er
 /* Whether the directory lies on the host, and if so what it is now: its id changes when names come or go. */
 int walk_dir_id(const struct node *dir, bool *ret_on_host, struct file_id *ret_id, struct err *err);
 
-/* The index of a NODE_ARCHIVE, opened now if need be, borrowed for as long as the node is. The error is remembered. */
+/* The index of a NODE_ARCHIVE (walk_archive.c), opened now if need be, borrowed for as long as the node is. The error is
+ * remembered. */
 int walk_archive(struct node *node, struct archive **ret_archive, struct err *err);
 
 /* -ESTALE where the file on the host that the node lies in is another version now; 0 else. */

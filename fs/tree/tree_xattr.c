@@ -1,4 +1,5 @@
-/* tree_xattr.c - extended attributes: user.mime_type, user.pixfs.shape, user.pixfs.dtype, user.pixfs.error. */
+/* tree_xattr.c - extended attributes: user.mime_type, user.pixfs.shape, user.pixfs.dtype, user.pixfs.error, and of an archive
+ * user.pixfs.encoding. */
 #include "tree.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 #include "fs/source/walk.h"
 
 struct values {
-	char mime_type[64], shape[96], dtype[16], error[260];
+	char mime_type[64], shape[96], dtype[16], encoding[64], error[260];
 };
 
 static const char *const container_mime[] = {
@@ -76,6 +77,13 @@ static void describe_image(struct place place, const struct folder *folder, stru
 		snprintf(values->mime_type, sizeof values->mime_type, "%s", image_codec(target->image)->mime_type);
 }
 
+static void describe_archive(struct node *node, struct values *values)
+{
+	struct archive *archive;
+	if (walk_archive(node, &archive, &(struct err){0}) == 0)
+		snprintf(values->encoding, sizeof values->encoding, "%s", archive_encoding(archive));
+}
+
 /* False where the place has no attributes of ours. */
 static bool describe(struct place place, struct values *values)
 {
@@ -97,6 +105,8 @@ static bool describe(struct place place, struct values *values)
 		snprintf(values->error, sizeof values->error, "%s", folder.err.text);
 	else if (folder.is_image)
 		describe_image(place, &folder, values);
+	else if (node->kind == NODE_ARCHIVE && !place.row)
+		describe_archive(node, values);
 	uint32_t npalette = folder.is_image && !folder.broken ? folder.target.picture.part->npalette : 0;
 	folder_close(&folder);
 	if (place.row == ROW_META || place.row == ROW_ERROR) {
@@ -140,10 +150,8 @@ ssize_t tree_xattr(struct place place, const char *name, char *ret_value, size_t
 	const struct {
 		const char *name, *value;
 	} all[] = {
-		{"user.mime_type", values.mime_type},
-		{"user.pixfs.shape", values.shape},
-		{"user.pixfs.dtype", values.dtype},
-		{"user.pixfs.error", values.error},
+		{"user.mime_type", values.mime_type},     {"user.pixfs.shape", values.shape}, {"user.pixfs.dtype", values.dtype},
+		{"user.pixfs.encoding", values.encoding}, {"user.pixfs.error", values.error},
 	};
 	char names[128];
 	size_t len = 0;

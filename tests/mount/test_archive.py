@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import stat
+import struct
 import subprocess
 import time
 import zlib
@@ -18,7 +19,7 @@ import make_png
 import make_zip
 import pixmount
 from case import pattern
-from make_zip import DEFLATE, STORED, Entry, zip_of
+from make_zip import DEFLATE, STORED, UTF8, Entry, words, zip_of
 from pixmount import errno_of, read_all
 
 NAMES, AWKWARD, REFUSED = make_zip.make_names(), make_zip.make_awkward(), make_zip.make_refused()
@@ -85,7 +86,40 @@ def test_encoding_option_reads_shift_jis(source, mounted):
     data, files = make_zip.shift_jis()
     (source / "a.zip").write_bytes(data)
     assert files_below(mounted(source, "encoding=SHIFT_JIS").at("a.zip")) == files
-    assert list(files_below(mounted(source).at("a.zip")).values()) == list(files.values())
+    assert list(files_below(mounted(source, "encoding=cp437").at("a.zip")).values()) == list(files.values())
+
+
+ENCODED = {
+    "cp932": ("SHIFT_JIS", ["写真/京都旅行.txt", "写真/東京タワー.txt", "表示ソ.txt"]),
+    "gbk": ("GB18030", ["新建文件夹/照片.txt", "北京/长城.txt", "说明.txt"]),
+    "cp866": ("IBM866", ["Новая папка/фото.txt", "Москва/вид.txt"]),
+    "cp949": ("UHC", ["새 폴더/사진.txt", "서울/풍경.txt", "설명.txt"]),
+    "iso8859-1": ("WINDOWS-1252", ["été/forêt.txt", "école.txt", "Noël à la plage.txt"]),
+    "cp437": ("CP437", ["Müller/Größe.txt", "été.txt"]),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_names_by_other_systems(source, mounted, encoding):
+    told, names = ENCODED[encoding]
+    files = {name: words(name) for name in names}
+    plain = [Entry(b"plain.txt", words("plain")), Entry("ß.txt".encode(), words("flagged"), flags=UTF8)]
+    (source / "a.zip").write_bytes(zip_of(*plain, *(Entry(name.encode(encoding), data) for name, data in files.items())))
+    (source / "plain.zip").write_bytes(zip_of(*plain))
+    files |= {"plain.txt": words("plain"), "ß.txt": words("flagged")}
+    mount = mounted(source)
+    assert files_below(mount.at("a.zip")) == files
+    assert os.getxattr(mount.at("a.zip"), "user.pixfs.encoding") == told.encode()
+    assert [line["errno"] for line in mount.errors() if line["path"] == "a.zip" and told in line["message"]] == ["0"]
+    assert set(os.listdir(mount.at("plain.zip"))) == {"plain.txt", "ß.txt"} and not os.listxattr(mount.at("plain.zip"))
+    assert mount.json(".pixfs/config.json")["encoding"] == "auto"
+    assert files_below(mounted(source, f"encoding={encoding}").at("a.zip")) == files
+
+
+def test_an_encoding_that_nobody_knows_is_an_error_at_the_start(source, tmp_path):
+    (tmp_path / "mnt").mkdir()
+    ended = subprocess.run([pixmount.BIN, str(source), str(tmp_path / "mnt"), "-o", "encoding=klingon"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2 and "encoding=klingon" in ended.stderr and "iconv" in ended.stderr
 
 
 @pytest.mark.parametrize("levels", [2, 3, 8])
@@ -249,3 +283,25 @@ def test_companions_by_macos_are_plain_files(source, mounted):
         assert np.array_equal(array, stored[None])
     checked = subprocess.run([pixmount.BIN, "check", str(source)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0 and checked.stdout == "", checked.stdout
+
+
+def test_an_archive_of_more_than_4_gib_by_macos(source, mounted):
+    """macOS writes no zip64: all numbers are modulo 2^32. The files are holes, so it takes no room."""
+    stored = pattern(4, 5, 3, 8)
+    picture, hole, at, central = make_png.png(stored, make_png.RGB, 8), 5 << 30, 0, b""
+    with open(source / "mac.zip", "wb") as file:
+        for name, data, zeros in ((b"a.png", picture, 0), (b"hole", b"", hole), (b"b.png", picture, 0)):
+            entry = Entry(name, data, mode=stat.S_IFREG | 0o644)
+            size = (len(data) + zeros) & 0xFFFFFFFF
+            file.seek(at)
+            file.write(make_zip.local_header(entry, data, zlib.crc32(data), size) + data)
+            record = make_zip.central_header(entry, data, zlib.crc32(data), size, at & 0xFFFFFFFF)
+            central += record[:20] + struct.pack("<I", size) + record[24:]
+            at += 30 + len(name) + len(data) + zeros
+        file.seek(at)
+        file.write(central + struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 3, 3, len(central), at & 0xFFFFFFFF, 0))
+    mount = mounted(source)
+    for name in ("a.png", "b.png"):
+        assert np.array_equal(np.load(mount.at("mac.zip", name, "views/native.npy")), stored)
+    assert os.stat(mount.at("mac.zip/hole")).st_size == hole
+    assert [line["message"] for line in mount.errors() if "4 GiB" in line["message"]]

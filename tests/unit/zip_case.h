@@ -238,7 +238,8 @@ static int last_code;
 /* Opens the file so far; frees the maker. NULL, last_code and last_err where it fails. */
 static inline struct archive *open_with(struct maker *m, const char *encoding, uint64_t max_entry_bytes)
 {
-	struct archive_options options = {max_entry_bytes, encoding, collect, &reports};
+	struct archive_options options = {
+		.max_entry_bytes = max_entry_bytes, .encoding = encoding, .report = collect, .context = &reports};
 	struct archive *archive = NULL;
 	uint8_t *copy = malloc(m->file.len ? m->file.len : 1); /* exactly as long, so that a sanitizer sees a read behind it */
 	if (m->file.len)

@@ -1,6 +1,8 @@
 /* zip_names_test.c - the names of a zip archive: charsets, neutralising, shortening, duplicates. */
 #include "zip_case.h"
 
+#include <iconv.h>
+
 static struct maker m;
 
 static void add_text(const char *name, const char *data)
@@ -73,6 +75,18 @@ static size_t unicode_path(uint8_t *extra, const char *name, const char *unicode
 	return t.len;
 }
 
+/* A UTF-8 text in another encoding, by iconv. */
+static size_t converted(const char *text, const char *encoding, char *ret, size_t room)
+{
+	iconv_t converter = iconv_open(encoding, "UTF-8");
+	char *in = (char *)(uintptr_t)text, *out = ret;
+	size_t in_bytes = strlen(text), left = room;
+	if (iconv(converter, &in, &in_bytes, &out, &left) == (size_t)-1)
+		abort();
+	iconv_close(converter);
+	return room - left;
+}
+
 static void charsets(void)
 {
 	uint8_t extra[64], stale[64];
@@ -91,7 +105,84 @@ static void charsets(void)
 	CHECK(is(content(a, "\xf0\x9f\x98\xba.png"), "3") && is(content(a, "\xe2\x82\xac.png"), "4"));
 	CHECK(is(content(a, "\xc3\xa9.png"), "5") && is(content(a, "\xc2\xa0.png"), "6"));
 	CHECK(is(content(a, "\xcf\x86\xc3\xa1\xc3\x87.png"), "7") && is(content(a, "\xe2\x94\x94\xc2\xbb.png"), "8"));
-	CHECK(reports.count == 1 && strstr(reports.words[0], "encoding"));
+	CHECK(reports.count == 2 && reported("", "are read as CP437") && strstr(reports.words[1], "encoding it should be in"));
+	CHECK(a && is(archive_encoding(a), "CP437"));
+	archive_unref(a);
+}
+
+/* What a tool of another country wrote: names of the same words, in the encodings that their systems use. */
+static void encodings_by_all_names_together(void)
+{
+	static const struct {
+		const char *encoding, *told, *names[4];
+	} cases[] = {
+		{"CP932",
+		 "SHIFT_JIS",
+		 {"\u5199\u771f/\u4eac\u90fd\u65c5\u884c.jpg", "\u5199\u771f/\u6771\u4eac\u30bf\u30ef\u30fc.jpg",
+		  "\u8868\u793a\u30e1\u30e2.txt"}},
+		{"EUC-JP",
+		 "EUC-JP",
+		 {"\u5199\u771f/\u4eac\u90fd\u65c5\u884c.jpg", "\u5199\u771f/\u6771\u4eac\u30bf\u30ef\u30fc.jpg"}},
+		{"GBK",
+		 "GB18030",
+		 {"\u65b0\u5efa\u6587\u4ef6\u5939/\u7167\u7247.jpg", "\u5317\u4eac/\u957f\u57ce.png", "\u8bf4\u660e.txt"}},
+		{"BIG5",
+		 "BIG5",
+		 {"\u65b0\u589e\u8cc7\u6599\u593e/\u7167\u7247.jpg", "\u81fa\u5317/\u98a8\u666f.png", "\u8aaa\u660e.txt"}},
+		{"UHC", "UHC", {"\uc0c8 \ud3f4\ub354/\uc0ac\uc9c4.jpg", "\uc11c\uc6b8/\ud48d\uacbd.png", "\uc124\uba85.txt"}},
+		{"CP866",
+		 "IBM866",
+		 {"\u041d\u043e\u0432\u0430\u044f \u043f\u0430\u043f\u043a\u0430/\u0444\u043e\u0442\u043e.jpg",
+		  "\u041c\u043e\u0441\u043a\u0432\u0430.png"}},
+		{"CP1251",
+		 "WINDOWS-1251",
+		 {"\u041d\u043e\u0432\u0430\u044f \u043f\u0430\u043f\u043a\u0430/\u0444\u043e\u0442\u043e.jpg",
+		  "\u041c\u043e\u0441\u043a\u0432\u0430.png"}},
+		{"ISO-8859-1", "WINDOWS-1252", {"\u00e9t\u00e9/for\u00eat.jpg", "\u00e9cole.png", "No\u00ebl \u00e0 la plage.txt"}},
+		{"CP437", "CP437", {"\u00e9t\u00e9/for\u00eat.jpg", "\u00e9cole.png", "No\u00ebl \u00e0 la plage.txt"}},
+		{"CP437", "CP437", {"\u00dcbung/Gr\u00fc\u00dfe.jpg", "Stra\u00dfe.png", "M\u00fcller Gr\u00f6\u00dfe.txt"}},
+		{"CP437", "CP437", {"ni\u00f1o/Espa\u00f1a.jpg", "ma\u00f1ana.png", "canci\u00f3n.txt"}},
+		/* too little to tell anything by */
+		{"CP437", "CP437", {"M\u00fcller.jpg"}},
+		{"CP437", "CP437", {"Per\u00fa.jpg"}},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		for (size_t k = 0; cases[i].names[k]; k++) {
+			char raw[100];
+			size_t raw_bytes = converted(cases[i].names[k], cases[i].encoding, raw, sizeof raw);
+			add(&m, (struct spec){.name = raw, .name_bytes = raw_bytes, .data = "x"});
+		}
+		add_text("\xc3\xbcml\xc3\xa4ut.txt", "UTF-8 all the same");
+		struct archive *a = finish_and_open(&m);
+		for (size_t k = 0; cases[i].names[k]; k++)
+			CHECK(is(content(a, cases[i].names[k]), "x"));
+		CHECK(is(content(a, "\xc3\xbcml\xc3\xa4ut.txt"), "UTF-8 all the same"));
+		CHECK(a && is(archive_encoding(a), cases[i].told) && reports.count == 1 && reported("", cases[i].told));
+		archive_unref(a);
+	}
+}
+
+/* Words of random bytes over 127 are no names of any language. */
+static void what_is_no_language_is_cp437(void)
+{
+	unsigned seed = 1;
+	for (int i = 0; i < 30; i++) {
+		char raw[16];
+		for (size_t k = 0; k < sizeof raw; k++)
+			raw[k] = (char)(0x80 | (seed = seed * 1103515245 + 12345) >> 16);
+		raw[0] = (char)0xff;
+		add(&m, (struct spec){.name = raw, .name_bytes = sizeof raw, .data = "x"});
+	}
+	struct archive *a = finish_and_open(&m);
+	CHECK(a && archive_count(a) == 31 && is(archive_encoding(a), "CP437"));
+	archive_unref(a);
+	add_text("\xf0\xf2\xe9\xf7\xe5\xf4", "six letters: Russian in KOI8-R, and as well Hebrew in another one");
+	a = finish_and_open(&m);
+	CHECK(a && is(archive_encoding(a), "CP437"));
+	archive_unref(a);
+	add_text("plain.txt", "x");
+	a = finish_and_open(&m);
+	CHECK(a && is(archive_encoding(a), "") && reports.count == 0);
 	archive_unref(a);
 }
 
@@ -292,6 +383,8 @@ static const struct test_case cases[] = {
 	CASE(empty_and_nul_names),
 	CASE(backslashes_of_windows),
 	CASE(charsets),
+	CASE(encodings_by_all_names_together),
+	CASE(what_is_no_language_is_cp437),
 	CASE(given_encoding),
 	CASE(long_names),
 	CASE(long_directory_names),

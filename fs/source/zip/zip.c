@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "zip_build.h"
 
@@ -32,8 +33,11 @@ int archive_open(struct bytes *bytes, const struct archive_options *options, str
 	rc = zip_names_init(&build->names, build->options->encoding, err);
 	if (rc == 0)
 		rc = zip_build_index(build, err);
+	if (rc == 0 && build->names.is_used)
+		memcpy(archive->encoding, build->names.encoding, sizeof archive->encoding);
 	zip_names_free(&build->names);
 	free(build->losers.nodes);
+	free(build->volumes.starts);
 	free(build);
 	if (rc == 0)
 		*ret_archive = archive;
@@ -66,6 +70,11 @@ void archive_unref(struct archive *archive)
 }
 
 /* ---- asking ---- */
+
+const char *archive_encoding(const struct archive *archive)
+{
+	return archive->encoding;
+}
 
 uint32_t archive_count(const struct archive *archive)
 {

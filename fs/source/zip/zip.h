@@ -32,14 +32,24 @@ struct archive_entry {
 	uint32_t crc32;
 };
 
+/* An archive in several files, one after the other. */
+struct archive_volumes {
+	struct bytes *bytes; /* all of them */
+	uint64_t *starts;    /* of each */
+	uint32_t count;
+};
+
 struct archive_options {
 	uint64_t max_entry_bytes; /* an entry that yields more is EFBIG (default 8 GiB) */
-	const char *encoding;     /* iconv name for names that are neither flagged nor valid UTF-8; NULL: CP437 */
+	const char *encoding;     /* iconv name for names that are neither flagged nor valid UTF-8; NULL: what they seem to be in */
 	/* Called while the index is built, once for each thing worth telling (at most a bounded number, then a summary);
 	 * name is the entry's name made printable, "" for the archive itself; code is 0, or the negative errno that opening
 	 * the entry will give. May be NULL. */
 	void (*report)(void *context, int code, const char *name, const char *words);
-	void *report_context;
+	void *context; /* for all calls */
+	/* Called at most once, where bytes are the last of `count` volumes and no whole archive: opens them all; the caller unrefs
+	 * bytes and frees starts. 0, or -EIO naming one that is missing, or another error. May be NULL. */
+	int (*volumes)(void *context, uint32_t count, struct archive_volumes *ret_volumes, struct err *err);
 };
 
 /* Parses the index; takes its own reference on bytes. -EIO: no archive, or a damaged one, with words; -EFBIG: an index that
@@ -51,6 +61,8 @@ bool archive_is_shared(const struct archive *archive); /* there is another refer
 
 uint32_t archive_count(const struct archive *archive);        /* entries, made directories and the root included */
 uint64_t archive_memory_bytes(const struct archive *archive); /* what the index occupies */
+/* The encoding that names were read in which tell none; "" where there are no such names. */
+const char *archive_encoding(const struct archive *archive);
 void archive_get(const struct archive *archive, uint32_t entry, struct archive_entry *ret_entry);
 
 /* Children in the archive's order: first child of a directory and the next sibling, ARCHIVE_NONE at the end. */

@@ -17,6 +17,7 @@ enum {
 	MAX_REPORTS = 100,
 	MAX_DEPTH = 256, /* components of a path: what lies deeper could hardly be named, as PATH_MAX is 4096 */
 	PATH_ROOM_BYTES = 1024,
+	GUESS_BYTES = 256 << 10, /* of names that an encoding is told by */
 };
 
 /* ---- reports ---- */
@@ -31,7 +32,7 @@ void zip_report(struct zip_build *build, int code, const char *name, const char 
 	va_start(arguments, format);
 	vsnprintf(words, sizeof words, format, arguments);
 	va_end(arguments);
-	options->report(options->report_context, code, name, words);
+	options->report(options->context, code, name, words);
 }
 
 static void report_rest(struct zip_build *build)
@@ -40,7 +41,7 @@ static void report_rest(struct zip_build *build)
 	if (!build->options->report || build->nreports <= MAX_REPORTS)
 		return;
 	snprintf(words, sizeof words, "%" PRIu64 " more like these", build->nreports - MAX_REPORTS);
-	build->options->report(build->options->report_context, 0, "", words);
+	build->options->report(build->options->context, 0, "", words);
 }
 
 /* A report on a record, by its name in the archive. */
@@ -202,7 +203,7 @@ static bool is_directory(const struct zip_record *record, unsigned mode, const c
 	return (len_bytes && text[len_bytes - 1] == '/') || (S_ISDIR(mode) && record->size_bytes == 0);
 }
 
-static int add_record(struct zip_build *build, const struct zip_record *record, struct err *err)
+static int add_record(struct zip_build *build, const struct zip_place *place, const struct zip_record *record, struct err *err)
 {
 	const char *text;
 	build->names.changes = 0;
@@ -223,8 +224,50 @@ static int add_record(struct zip_build *build, const struct zip_record *record, 
 	if (record->hard_link && record->size_bytes == 0 && S_ISREG(mode))
 		report_record(build, 0, text, len_bytes, "a hard link by PKWARE's Unix extra field: shown as an empty file");
 	struct zip_node node = record_node(record, mode);
+	build->has_odd_offsets |= zip_offset_is_odd(place, node.offset);
 	const char *slash = memrchr(text, '/', len_bytes);
 	return add_file(build, &node, text, len_bytes, slash ? (size_t)(slash - text) + 1 : 0, err);
+}
+
+/* ---- encoding ---- */
+
+/* Names in one buffer, each with a newline; as many as fit. */
+static size_t gather_names(struct zip_directory *directory, char *text, int *ret_rc, struct err *err)
+{
+	struct zip_record record;
+	size_t len_bytes = 0;
+	while ((*ret_rc = zip_directory_next(directory, &record, err)) > 0) {
+		if (!zip_names_is_undeclared(&record) || record.name_bytes >= GUESS_BYTES - len_bytes)
+			continue;
+		memcpy(text + len_bytes, record.name, record.name_bytes);
+		len_bytes += record.name_bytes;
+		text[len_bytes++] = '\n';
+	}
+	return len_bytes;
+}
+
+/* At the first name that tells no encoding: one encoding for all of them. */
+static int choose_encoding(struct zip_build *build, const struct zip_directory *directory, struct err *err)
+{
+	char *text = malloc(GUESS_BYTES), encoding[ZIP_ENCODING_BYTES];
+	struct zip_directory again;
+	size_t len_bytes = 0;
+	int rc = text ? zip_directory_reopen(directory, &again, err) : err_set(err, -ENOMEM, "out of memory");
+	if (rc == 0) {
+		len_bytes = gather_names(&again, text, &rc, err);
+		zip_directory_close(&again);
+	}
+	if (rc == 0 && zip_charset_guess(text, len_bytes, encoding)) {
+		rc = zip_names_choose(&build->names, encoding, err);
+		zip_report(build, 0, "", "names that don't tell their encoding seem to be in %s and are read so (encoding=)",
+			   encoding);
+	} else if (rc == 0) {
+		rc = zip_names_choose(&build->names, NULL, err);
+		zip_report(build, 0, "",
+			   "names that don't tell their encoding are read as CP437: what they are in can't be told (encoding=)");
+	}
+	free(text);
+	return rc;
 }
 
 /* ---- building ---- */
@@ -234,7 +277,10 @@ static int add_records(struct zip_build *build, struct zip_directory *directory,
 	struct zip_record record;
 	int rc;
 	while ((rc = zip_directory_next(directory, &record, err)) > 0) {
-		rc = add_record(build, &record, err);
+		if (build->names.is_open && zip_names_is_undeclared(&record))
+			rc = choose_encoding(build, directory, err);
+		if (rc >= 0)
+			rc = add_record(build, &directory->place, &record, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -244,8 +290,8 @@ static int add_records(struct zip_build *build, struct zip_directory *directory,
 	if (count != directory->place.count)
 		zip_report(build, 0, "", "the archive declares %" PRIu64 " entries and has %" PRIu64, directory->place.count,
 			   directory->nrecords);
-	if (directory->place.many_disks)
-		zip_report(build, 0, "", "the archive is one of several volumes");
+	if (directory->place.nvolumes > 1 && !directory->volumes)
+		zip_report(build, 0, "", "the archive says that it consists of %" PRIu32 " volumes", directory->place.nvolumes);
 	if (directory->comment_cut)
 		zip_report(build, 0, "", "the last entry's comment is cut short");
 	return 0;
@@ -259,25 +305,33 @@ static int rename_losers(struct zip_build *build, struct err *err)
 	return rc;
 }
 
-static int mark_overlaps(struct zip_build *build, struct err *err)
+/* ---- volumes ---- */
+
+/* The last of several volumes is asked for the others, where it isn't a whole archive by itself: volumes may have been joined. */
+static int open_directory(struct zip_build *build, struct zip_directory *directory, struct err *err)
 {
-	uint32_t count;
-	int rc = zip_overlap_mark(build->archive, &count, err);
-	for (uint32_t i = 0; rc == 0 && count > 0 && i < build->archive->nnodes; i++) {
-		const struct zip_node *node = &build->archive->nodes[i];
-		if (!zip_node_has_data(node) || !(node->bits & ZIP_NODE_OVERLAPS))
-			continue;
-		zip_report_node(build, -EIO, i, "shares bytes with another entry or the central directory: it can't be opened");
-		count--;
-	}
-	return rc;
+	struct archive *archive = build->archive;
+	const struct archive_options *options = build->options;
+	struct err alone = ERR_NONE;
+	int rc = zip_directory_open(archive->bytes, NULL, directory, &alone);
+	bool is_whole = rc < 0 ? rc != -EIO || alone.is_source : directory->has_first;
+	if (is_whole || directory->place.nvolumes < 2 || !options->volumes)
+		return rc < 0 ? err_copy(err, &alone) : 0;
+	if (rc == 0)
+		zip_directory_close(directory);
+	rc = options->volumes(options->context, directory->place.nvolumes, &build->volumes, err);
+	if (rc < 0)
+		return rc;
+	bytes_unref(archive->bytes);
+	archive->bytes = build->volumes.bytes;
+	return zip_directory_open(archive->bytes, &build->volumes, directory, err);
 }
 
 int zip_build_index(struct zip_build *build, struct err *err)
 {
 	struct archive *archive = build->archive;
 	struct zip_directory directory;
-	int rc = zip_directory_open(archive->bytes, &directory, err);
+	int rc = open_directory(build, &directory, err);
 	if (rc < 0)
 		return rc;
 	archive->directory_start = directory.place.start;
@@ -290,7 +344,7 @@ int zip_build_index(struct zip_build *build, struct err *err)
 	if (rc < 0)
 		return rc;
 	zip_tree_finish(archive);
-	rc = mark_overlaps(build, err);
+	rc = zip_arrange(build, &directory, err);
 	if (rc == 0)
 		rc = zip_link_resolve(build, err);
 	report_rest(build);

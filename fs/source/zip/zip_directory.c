@@ -121,6 +121,8 @@ static void take_zip64(const struct extras *extras, struct zip_record *record)
 		*values[i] = zip_u64(extras->zip64 + at);
 		at += 8;
 	}
+	if (record->volume == UINT16_MAX && extras->zip64 && extras->zip64_bytes - at >= 4)
+		record->volume = zip_u32(extras->zip64 + at);
 }
 
 /* A field that overruns the others ends the search: writers pad with rubbish. */
@@ -139,21 +141,18 @@ static void read_extras(struct zip_record *record, const uint8_t *extra, size_t 
 
 /* ---- records ---- */
 
-int zip_directory_open(struct bytes *bytes, struct zip_directory *ret_directory, struct err *err)
+int zip_directory_reopen(const struct zip_directory *directory, struct zip_directory *ret_directory, struct err *err)
 {
-	struct zip_directory directory = {.bytes = bytes};
-	int rc = zip_place_find(bytes, &directory.place, err);
-	if (rc < 0)
-		return rc;
-	uint64_t len_bytes = directory.place.end - directory.place.start;
-	directory.position = directory.place.start;
-	directory.buffer_position = directory.place.start;
-	directory.buffer_room_bytes = len_bytes < BUFFER_BYTES ? (size_t)len_bytes + 1 : BUFFER_BYTES;
-	directory.buffer = malloc(directory.buffer_room_bytes);
-	if (!directory.buffer)
-		return err_set(err, -ENOMEM, "out of memory");
-	*ret_directory = directory;
-	return 0;
+	uint64_t len_bytes = directory->place.end - directory->place.start;
+	*ret_directory = (struct zip_directory){.bytes = directory->bytes,
+						.volumes = directory->volumes,
+						.place = directory->place,
+						.position = directory->place.start,
+						.has_first = directory->has_first,
+						.buffer_position = directory->place.start};
+	ret_directory->buffer_room_bytes = len_bytes < BUFFER_BYTES ? (size_t)len_bytes + 1 : BUFFER_BYTES;
+	ret_directory->buffer = malloc(ret_directory->buffer_room_bytes);
+	return ret_directory->buffer ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
 void zip_directory_close(struct zip_directory *directory)
@@ -201,26 +200,9 @@ static void read_fixed(const uint8_t *data, struct zip_record *record)
 				      .crc32 = zip_u32(data + 16),
 				      .packed_bytes = zip_u32(data + 20),
 				      .size_bytes = zip_u32(data + 24),
+				      .volume = zip_u16(data + 34),
 				      .external = zip_u32(data + 38),
 				      .offset = zip_u32(data + 42)};
-}
-
-/* Offsets count from the archive's start, which a prefix moved; some writers count the prefix already. The local header of
- * the first record decides. */
-static int choose_shift(struct zip_directory *directory, uint64_t offset, struct err *err)
-{
-	if (directory->has_shift)
-		return 0;
-	directory->has_shift = true;
-	if (directory->place.shift == 0)
-		return 0;
-	int rc = zip_signature_at(directory->bytes, offset + (uint64_t)directory->place.shift, ZIP_LOCAL_SIGNATURE, err);
-	if (rc == 0) {
-		rc = zip_signature_at(directory->bytes, offset, ZIP_LOCAL_SIGNATURE, err);
-		if (rc > 0)
-			directory->place.shift = 0;
-	}
-	return rc < 0 ? rc : 0;
 }
 
 /* What follows the records, if anything, is no record: fine where what was declared is there. */
@@ -255,15 +237,54 @@ int zip_directory_next(struct zip_directory *directory, struct zip_record *ret_r
 	struct zip_record record;
 	read_fixed(data, &record);
 	read_extras(&record, data + ZIP_CENTRAL_BYTES + name_bytes, extra_bytes);
-	rc = choose_shift(directory, record.offset, err);
-	if (rc < 0)
-		return rc;
+	if (directory->volumes &&
+	    (record.volume >= directory->volumes->count ||
+	     __builtin_add_overflow(record.offset, directory->volumes->starts[record.volume], &record.offset)))
+		record.offset = UINT64_MAX - (uint64_t)directory->place.shift;
 	record.offset += (uint64_t)directory->place.shift;
-	if (record.offset >= directory->bytes->size_bytes)
-		record.offset = UINT64_MAX;
 	directory->comment_cut = len_bytes < record_bytes + comment_bytes;
 	directory->position += directory->comment_cut ? len_bytes : record_bytes + comment_bytes;
 	directory->nrecords++;
 	*ret_record = record;
 	return 1;
+}
+
+/* ---- opening ---- */
+
+/* Offsets count from the archive's start, which a prefix moved; some writers count the prefix already. The local header of
+ * the first record decides. */
+static int choose_shift(struct zip_directory *directory, uint64_t offset, struct err *err)
+{
+	struct zip_place *place = &directory->place;
+	int rc = zip_signature_at(directory->bytes, offset, ZIP_LOCAL_SIGNATURE, err);
+	if (rc == 0 && place->prefix) {
+		rc = zip_signature_at(directory->bytes, offset - (uint64_t)place->prefix, ZIP_LOCAL_SIGNATURE, err);
+		if (rc > 0)
+			place->shift = 0;
+	}
+	directory->has_first = rc > 0;
+	return rc < 0 ? rc : 0;
+}
+
+int zip_directory_open(struct bytes *bytes, const struct archive_volumes *volumes, struct zip_directory *ret_directory,
+		       struct err *err)
+{
+	struct zip_directory found = {.bytes = bytes, .volumes = volumes, .has_first = true};
+	struct zip_record record;
+	int rc = zip_place_find(bytes, volumes, &found.place, err);
+	if (rc == 0)
+		rc = zip_directory_reopen(&found, ret_directory, err);
+	if (rc < 0) {
+		ret_directory->place = found.place;
+		return rc;
+	}
+	rc = zip_directory_next(ret_directory, &record, err);
+	if (rc > 0)
+		rc = choose_shift(ret_directory, record.offset, err);
+	if (rc < 0)
+		zip_directory_close(ret_directory);
+	ret_directory->position = found.place.start;
+	ret_directory->nrecords = 0;
+	ret_directory->comment_cut = false;
+	return rc;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "codecs/core/bytes.h"
+#include "zip.h"
 
 /* Signatures as little-endian numbers. */
 enum {
@@ -51,12 +52,15 @@ struct zip_place {
 	uint64_t declared_bytes; /* size of the directory as declared */
 	uint64_t count;          /* of records as declared */
 	bool count_is_u16;       /* the count is only known modulo 65536 */
-	bool many_disks;         /* one of several volumes */
-	int64_t shift;           /* start minus its declared offset: the length of a prefix that offsets don't count */
+	bool has_end64;          /* there is a zip64 end record */
+	uint32_t nvolumes;       /* that the archive consists of, as its last one tells; 1: none but itself */
+	int64_t prefix;          /* start minus its declared offset: what lies in front that offsets may not count */
+	int64_t shift;           /* prefix, or 0 where the first record's offset counts it already */
 };
 
-/* Finds the central directory from the archive's end. 0, -EIO (there is none; words), -ENOMEM, or a read's error. */
-int zip_place_find(struct bytes *bytes, struct zip_place *ret_place, struct err *err);
+/* Finds the central directory from the archive's end; volumes as in struct zip_directory. 0, -EIO (there is none; words;
+ * ret_place->nvolumes is right), -ENOMEM, or a read's error. */
+int zip_place_find(struct bytes *bytes, const struct archive_volumes *volumes, struct zip_place *ret_place, struct err *err);
 
 /* 1 where the archive holds this signature at offset, 0 where not, or a read's error. */
 int zip_signature_at(struct bytes *bytes, uint64_t offset, uint32_t signature, struct err *err);
@@ -69,26 +73,31 @@ struct zip_record {
 	uint16_t flags, method;
 	uint32_t crc32, external;
 	uint64_t packed_bytes, size_bytes;
-	uint64_t offset; /* of the local header, from the archive's first byte; UINT64_MAX where it lies outside */
+	uint64_t offset; /* of the local header, from the first byte of the archive or of its first volume; anything */
+	uint32_t volume; /* where the local header is, from 0 on */
 	int64_t mtime_s; /* 0: none */
 	bool damaged;    /* the zip64 extra field lacks a value that the record refers to */
 	bool hard_link;  /* PKWARE's Unix extra field names another entry that has the data */
 };
 
 struct zip_directory {
-	struct bytes *bytes; /* borrowed */
+	struct bytes *bytes;                   /* borrowed */
+	const struct archive_volumes *volumes; /* borrowed; NULL: bytes are one file */
 	struct zip_place place;
 	uint64_t position; /* of the next record in the archive */
 	uint64_t nrecords; /* read so far */
-	bool has_shift;    /* place.shift was tried on the first record */
+	bool has_first;    /* the first record's local header is there, or there is no record */
 	bool comment_cut;  /* the last record's comment is longer than the directory */
 	uint8_t *buffer;
 	uint64_t buffer_position; /* of buffer[0] in the archive */
 	size_t buffer_used_bytes, buffer_room_bytes;
 };
 
-/* Finds the directory and gets ready to read it; bytes is borrowed. As zip_place_find. */
-int zip_directory_open(struct bytes *bytes, struct zip_directory *ret_directory, struct err *err);
+/* Finds the directory and gets ready to read it; bytes and volumes are borrowed. As zip_place_find, or as zip_directory_next. */
+int zip_directory_open(struct bytes *bytes, const struct archive_volumes *volumes, struct zip_directory *ret_directory,
+		       struct err *err);
+/* Another reader of the same directory, at its first record. 0 or -ENOMEM. */
+int zip_directory_reopen(const struct zip_directory *directory, struct zip_directory *ret_directory, struct err *err);
 /* 1 and the next record, 0 at the end, -EIO where the directory is damaged, or a read's error. */
 int zip_directory_next(struct zip_directory *directory, struct zip_record *ret_record, struct err *err);
 void zip_directory_close(struct zip_directory *directory);

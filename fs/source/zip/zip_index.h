@@ -25,6 +25,7 @@ enum {
 	ZIP_NODE_PATCHED = 32,    /* compressed patched data, 4.4.4 bit 5 */
 	ZIP_NODE_SYMLINK = 64,    /* stored as a symbolic link; kind says whether it is shown as one */
 	ZIP_NODE_LZMA_MARK = 128, /* 4.4.4 bit 1, which for LZMA says that the data ends with a mark */
+	ZIP_NODE_LOST = 1 << 15,  /* has no local header where it should; only while that is looked for */
 };
 
 struct zip_node {
@@ -61,6 +62,7 @@ struct archive {
 	uint64_t max_bytes; /* the index may not occupy more: names can make far more directories than they have bytes */
 	uint32_t *order;    /* files by offset, NULL where their numbers already are in that order */
 	uint32_t nfiles;    /* in order */
+	char encoding[ZIP_ENCODING_BYTES];
 };
 
 static inline unsigned zip_node_kind(const struct zip_node *node)
@@ -98,10 +100,26 @@ void zip_tree_finish(struct archive *archive);
 /* The path of a node from the archive's root, its front cut to fit, ending in name, or where that is NULL in the node's own. */
 void zip_tree_path(const struct archive *archive, uint32_t node, const char *name, char *ret_path, size_t room_bytes);
 
+/* ---- zip_offset.c ---- */
+
+/* Whether no entry can be at that place: it is behind all of them, or in what lies in front of the archive. */
+bool zip_offset_is_odd(const struct zip_place *place, uint64_t offset);
+/* Looks for each entry that has no local header where it should, where it must be if other offsets count what lies in front, and
+ * behind the entry before. The files are sorted; the caller sorts them anew where any moved. 0 or a read's error. */
+int zip_offset_find(struct archive *archive, const struct zip_place *place, uint32_t *ret_moved, struct err *err);
+/* Whether all numbers of the archive are modulo 2^32. */
+bool zip_offset_is_modulo(const struct zip_place *place);
+/* Completes the offsets of such an archive by the local headers. 0 or a read's error. */
+int zip_offset_complete(struct archive *archive, struct err *err);
+/* Completes its sizes; the files are sorted. */
+void zip_offset_complete_sizes(struct archive *archive);
+
 /* ---- zip_overlap.c ---- */
 
-/* Marks all entries that share bytes with another or with the central directory. 0 or -ENOMEM; *ret_count: how many. */
-int zip_overlap_mark(struct archive *archive, uint32_t *ret_count, struct err *err);
+/* Sorts the files by offset, also anew. 0 or -ENOMEM. */
+int zip_overlap_sort(struct archive *archive, struct err *err);
+/* Marks all entries that share bytes with another or with the central directory; *ret_count: how many. They are sorted. */
+void zip_overlap_mark(struct archive *archive, uint32_t *ret_count);
 /* Where the next entry or the central directory starts: the data of `node` must end there at the latest. */
 uint64_t zip_overlap_limit(const struct archive *archive, uint32_t node);
 

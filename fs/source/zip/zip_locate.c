@@ -21,7 +21,8 @@ struct ends {
 	uint64_t position64; /* of the zip64 end record, 0: none */
 	uint64_t count, size_bytes, offset;
 	uint64_t count64, size64_bytes, offset64;
-	bool count_is_u16, many_disks;
+	bool count_is_u16;
+	uint32_t volume, directory_volume; /* where this record is, and where the directory starts, from 0 on */
 };
 
 int zip_signature_at(struct bytes *bytes, uint64_t offset, uint32_t signature, struct err *err)
@@ -33,9 +34,16 @@ int zip_signature_at(struct bytes *bytes, uint64_t offset, uint32_t signature, s
 	return rc < 0 ? rc : zip_u32(field) == signature;
 }
 
+/* Where a volume starts; 0 where that isn't known. */
+static uint64_t volume_start(const struct archive_volumes *volumes, uint32_t volume)
+{
+	return volumes && volume < volumes->count ? volumes->starts[volume] : 0;
+}
+
 /* The position of the zip64 end record: where its locator says, or, when a prefix moved it, directly before the locator.
  * 0 where there is none. */
-static int find_end64(struct bytes *bytes, uint64_t end_position, uint64_t *ret_position, struct err *err)
+static int find_end64(struct bytes *bytes, const struct archive_volumes *volumes, uint64_t end_position, uint64_t *ret_position,
+		      struct err *err)
 {
 	uint8_t locator[ZIP_LOCATOR_BYTES];
 	*ret_position = 0;
@@ -47,7 +55,8 @@ static int find_end64(struct bytes *bytes, uint64_t end_position, uint64_t *ret_
 		return rc;
 	if (zip_u32(locator) != ZIP_LOCATOR_SIGNATURE)
 		return 0;
-	const uint64_t places[] = {zip_u64(locator + 8), locator_position - ZIP_END64_BYTES};
+	const uint64_t places[] = {zip_u64(locator + 8) + volume_start(volumes, zip_u32(locator + 4)),
+				   locator_position - ZIP_END64_BYTES};
 	for (size_t i = 0; i < 2; i++) {
 		if (places[i] > locator_position - ZIP_END64_BYTES)
 			continue;
@@ -62,32 +71,43 @@ static int find_end64(struct bytes *bytes, uint64_t end_position, uint64_t *ret_
 
 /* Takes the fields of the end record, 4.3.16, and for those that it says are elsewhere (all ones, 4.4.1.4) those of the
  * zip64 end record, 4.3.14. */
-static int read_ends(struct bytes *bytes, const uint8_t *end, uint64_t position, struct ends *ends, struct err *err)
+static int read_ends(struct bytes *bytes, const struct archive_volumes *volumes, const uint8_t *end, uint64_t position,
+		     struct ends *ends, struct err *err)
 {
 	*ends = (struct ends){.position = position,
 			      .count = zip_u16(end + 10),
 			      .size_bytes = zip_u32(end + 12),
 			      .offset = zip_u32(end + 16),
 			      .count_is_u16 = true,
-			      .many_disks = zip_u16(end + 4) != 0 && zip_u16(end + 4) != UINT16_MAX};
-	int rc = find_end64(bytes, position, &ends->position64, err);
-	if (rc < 0 || !ends->position64)
+			      .volume = zip_u16(end + 4),
+			      .directory_volume = zip_u16(end + 6)};
+	int rc = find_end64(bytes, volumes, position, &ends->position64, err);
+	if (rc < 0)
 		return rc;
+	if (!ends->position64) {
+		ends->volume = ends->volume == UINT16_MAX ? 0 : ends->volume;
+		ends->offset += volume_start(volumes, ends->directory_volume);
+		return 0;
+	}
 	uint8_t end64[ZIP_END64_BYTES];
 	rc = bytes_read_exact(bytes, end64, sizeof end64, ends->position64, err);
 	if (rc < 0)
 		return rc;
 	ends->count64 = zip_u64(end64 + 32);
 	ends->size64_bytes = zip_u64(end64 + 40);
-	ends->offset64 = zip_u64(end64 + 48);
+	if (ends->volume == UINT16_MAX)
+		ends->volume = zip_u32(end64 + 16) == UINT32_MAX ? 0 : zip_u32(end64 + 16);
+	if (ends->directory_volume == UINT16_MAX)
+		ends->directory_volume = zip_u32(end64 + 20);
+	uint64_t volume = volume_start(volumes, ends->directory_volume);
+	ends->offset64 = zip_u64(end64 + 48) + volume;
 	if (ends->count == UINT16_MAX) {
 		ends->count = ends->count64;
 		ends->count_is_u16 = false;
 	}
 	if (ends->size_bytes == UINT32_MAX)
 		ends->size_bytes = ends->size64_bytes;
-	if (ends->offset == UINT32_MAX)
-		ends->offset = ends->offset64;
+	ends->offset = ends->offset == UINT32_MAX ? ends->offset64 : ends->offset + volume;
 	return 0;
 }
 
@@ -105,7 +125,9 @@ static int try_start(struct bytes *bytes, uint64_t start, uint64_t end, const st
 				    .declared_bytes = ends->size_bytes,
 				    .count = ends->count,
 				    .count_is_u16 = ends->count_is_u16,
-				    .many_disks = ends->many_disks,
+				    .has_end64 = ends->position64 != 0,
+				    .nvolumes = ends->volume + 1,
+				    .prefix = (int64_t)(start - ends->offset),
 				    .shift = (int64_t)(start - ends->offset)};
 	return 1;
 }
@@ -116,7 +138,7 @@ static int try_ends(struct bytes *bytes, const struct ends *ends, struct zip_pla
 {
 	uint64_t end = ends->position64 ? ends->position64 : ends->position;
 	if (ends->count == 0 && ends->size_bytes == 0 && !ends->position64) {
-		*place = (struct zip_place){.start = end, .end = end, .many_disks = ends->many_disks};
+		*place = (struct zip_place){.start = end, .end = end, .nvolumes = ends->volume + 1};
 		return 1;
 	}
 	int rc = 0;
@@ -129,12 +151,14 @@ static int try_ends(struct bytes *bytes, const struct ends *ends, struct zip_pla
 	return rc;
 }
 
-static int try_candidate(struct bytes *bytes, const uint8_t *end, uint64_t position, struct zip_place *place, struct err *err)
+static int try_candidate(struct bytes *bytes, const struct archive_volumes *volumes, const uint8_t *end, uint64_t position,
+			 struct zip_place *place, struct err *err)
 {
 	struct ends ends;
-	int rc = read_ends(bytes, end, position, &ends, err);
+	int rc = read_ends(bytes, volumes, end, position, &ends, err);
 	if (rc < 0)
 		return rc;
+	place->nvolumes = place->nvolumes ? place->nvolumes : ends.volume + 1;
 	rc = try_ends(bytes, &ends, place, err);
 	if (rc != 0 || !ends.position64)
 		return rc;
@@ -144,12 +168,13 @@ static int try_candidate(struct bytes *bytes, const uint8_t *end, uint64_t posit
 	ends.offset = ends.offset64;
 	ends.count_is_u16 = false;
 	if (ends.count64 == 0 && ends.size64_bytes == 0)
-		ends = (struct ends){.position = ends.position64};
+		ends = (struct ends){.position = ends.position64, .volume = ends.volume};
 	return try_ends(bytes, &ends, place, err);
 }
 
 /* Goes through the end signatures of the tail, the last one first. */
-static int search_tail(struct bytes *bytes, const uint8_t *tail, size_t len_bytes, struct zip_place *place, struct err *err)
+static int search_tail(struct bytes *bytes, const struct archive_volumes *volumes, const uint8_t *tail, size_t len_bytes,
+		       struct zip_place *place, struct err *err)
 {
 	uint64_t tail_position = bytes->size_bytes - len_bytes, last = 0;
 	unsigned ncandidates = 0;
@@ -158,7 +183,7 @@ static int search_tail(struct bytes *bytes, const uint8_t *tail, size_t len_byte
 			continue;
 		if (ncandidates++ == 0)
 			last = tail_position + at;
-		int rc = try_candidate(bytes, tail + at, tail_position + at, place, err);
+		int rc = try_candidate(bytes, volumes, tail + at, tail_position + at, place, err);
 		if (rc != 0)
 			return rc < 0 ? rc : 0;
 	}
@@ -169,8 +194,9 @@ static int search_tail(struct bytes *bytes, const uint8_t *tail, size_t len_byte
 	return err_set(err, -EIO, "the end of central directory record at byte %" PRIu64 " leads to no central directory", last);
 }
 
-int zip_place_find(struct bytes *bytes, struct zip_place *ret_place, struct err *err)
+int zip_place_find(struct bytes *bytes, const struct archive_volumes *volumes, struct zip_place *ret_place, struct err *err)
 {
+	*ret_place = (struct zip_place){0};
 	if (bytes->size_bytes < ZIP_END_BYTES)
 		return err_set(err, -EIO, "%" PRIu64 " bytes are too few for a zip archive", bytes->size_bytes);
 	if (bytes->size_bytes > INT64_MAX)
@@ -181,7 +207,7 @@ int zip_place_find(struct bytes *bytes, struct zip_place *ret_place, struct err 
 		return err_set(err, -ENOMEM, "out of memory");
 	int rc = bytes_read_exact(bytes, tail, len_bytes, bytes->size_bytes - len_bytes, err);
 	if (rc == 0)
-		rc = search_tail(bytes, tail, len_bytes, ret_place, err);
+		rc = search_tail(bytes, volumes, tail, len_bytes, ret_place, err);
 	free(tail);
 	return rc;
 }

@@ -50,24 +50,35 @@ const char *zip_name_change_words(unsigned changes)
 }
 
 /* What archives call Shift-JIS is Microsoft's code page 932, as the WHATWG Encoding Standard has it; iconv's own Shift-JIS
- * turns '\' and '~' into a yen sign and an overline. */
-static const char *real_encoding(const char *encoding)
+ * turns '\\' and '~' into a yen sign and an overline. The others are read by supersets, as there. */
+const char *zip_names_iconv_name(const char *encoding)
 {
-	bool is_shift_jis =
-		!strcasecmp(encoding, "SHIFT_JIS") || !strcasecmp(encoding, "SHIFT-JIS") || !strcasecmp(encoding, "SJIS");
-	return is_shift_jis ? "CP932" : encoding;
+	static const char *const pairs[][2] = {{"SHIFT_JIS", "CP932"}, {"SHIFT-JIS", "CP932"}, {"SJIS", "CP932"},
+					       {"EUC-KR", "UHC"},      {"EUCKR", "UHC"},       {"GB2312", "GB18030"},
+					       {"GBK", "GB18030"},     {"CP936", "GB18030"}};
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+		if (!strcasecmp(encoding, pairs[i][0]))
+			return pairs[i][1];
+	return encoding;
+}
+
+int zip_names_choose(struct zip_names *names, const char *encoding, struct err *err)
+{
+	names->is_open = false;
+	snprintf(names->encoding, sizeof names->encoding, "%s", encoding ? encoding : "CP437");
+	if (!encoding)
+		return 0;
+	names->converter = iconv_open("UTF-8", zip_names_iconv_name(encoding));
+	names->has_converter = names->converter != (iconv_t)-1;
+	return names->has_converter ? 0 : err_set(err, -EINVAL, "unknown encoding \"%s\"", encoding);
 }
 
 int zip_names_init(struct zip_names *names, const char *encoding, struct err *err)
 {
-	*names = (struct zip_names){.text = malloc(TEXT_BYTES), .component = malloc(COMPONENT_BYTES)};
+	*names = (struct zip_names){.text = malloc(TEXT_BYTES), .component = malloc(COMPONENT_BYTES), .is_open = !encoding};
 	if (!names->text || !names->component)
 		return err_set(err, -ENOMEM, "out of memory");
-	if (!encoding)
-		return 0;
-	names->converter = iconv_open("UTF-8", real_encoding(encoding));
-	names->has_converter = names->converter != (iconv_t)-1;
-	return names->has_converter ? 0 : err_set(err, -EINVAL, "unknown encoding \"%s\"", encoding);
+	return encoding ? zip_names_choose(names, encoding, err) : 0;
 }
 
 void zip_names_free(struct zip_names *names)
@@ -152,7 +163,18 @@ static size_t convert_cp437(char *out, const char *raw, size_t len_bytes)
 	return n;
 }
 
-/* Bit 11 (4.4.4), the Unicode path field (4.6.9), UTF-8 if it is valid, the given encoding, CP437 (appendix D.1). */
+static bool has_unicode_name(const struct zip_record *record)
+{
+	return record->unicode_name && is_utf8((const char *)record->unicode_name, record->unicode_name_bytes);
+}
+
+bool zip_names_is_undeclared(const struct zip_record *record)
+{
+	const char *raw = (const char *)record->name;
+	return !is_plain(raw, record->name_bytes) && !has_unicode_name(record) && !is_utf8(raw, record->name_bytes);
+}
+
+/* Bit 11 (4.4.4), the Unicode path field (4.6.9), UTF-8 if it is valid, the encoding given or chosen, CP437 (appendix D.1). */
 static size_t decode_charset(struct zip_names *names, const struct zip_record *record, const char **ret_text)
 {
 	const char *raw = (const char *)record->name;
@@ -163,13 +185,14 @@ static size_t decode_charset(struct zip_names *names, const struct zip_record *r
 	bool valid = is_utf8(raw, len_bytes), flagged = record->flags & ZIP_FLAG_UTF8;
 	if (valid && flagged)
 		return len_bytes;
-	if (record->unicode_name && is_utf8((const char *)record->unicode_name, record->unicode_name_bytes)) {
+	if (has_unicode_name(record)) {
 		*ret_text = (const char *)record->unicode_name;
 		return record->unicode_name_bytes;
 	}
 	if (valid)
 		return len_bytes;
 	*ret_text = names->text;
+	names->is_used = true;
 	if (flagged)
 		names->changes |= ZIP_NAME_NOT_UTF8;
 	size_t text_bytes;

@@ -9,7 +9,7 @@
 
 #include "zip_directory.h"
 
-enum { ZIP_NAME_MAX = 255 };
+enum { ZIP_NAME_MAX = 255, ZIP_ENCODING_BYTES = 32 };
 
 /* What was changed in a name on its way into the tree; bits. */
 enum {
@@ -28,16 +28,29 @@ enum {
 const char *zip_name_change_words(unsigned changes);
 
 struct zip_names {
-	iconv_t converter; /* for names that are neither flagged nor valid UTF-8, where has_converter; else CP437 */
+	iconv_t converter; /* for names that tell no encoding, where has_converter; else they are CP437 */
 	bool has_converter;
-	unsigned changes; /* what was changed since the caller set it to 0 */
-	char *text;       /* a decoded name */
-	char *component;  /* a cleaned component */
+	bool is_open;                      /* their encoding isn't chosen yet */
+	bool is_used;                      /* there was such a name */
+	char encoding[ZIP_ENCODING_BYTES]; /* of theirs */
+	unsigned changes;                  /* what was changed since the caller set it to 0 */
+	char *text;                        /* a decoded name */
+	char *component;                   /* a cleaned component */
 };
 
-/* encoding: an iconv name or NULL. 0, -EINVAL (unknown encoding) or -ENOMEM. */
+/* encoding: an iconv name, or NULL: to be chosen. 0, -EINVAL (unknown encoding) or -ENOMEM. */
 int zip_names_init(struct zip_names *names, const char *encoding, struct err *err);
 void zip_names_free(struct zip_names *names);
+
+/* Whether the record tells neither by a flag nor by a field nor by being UTF-8 what its name is in. */
+bool zip_names_is_undeclared(const struct zip_record *record);
+/* Chooses the encoding of such names; NULL: CP437. 0 or -EINVAL. */
+int zip_names_choose(struct zip_names *names, const char *encoding, struct err *err);
+/* What iconv calls the encoding that archives mean by this name. */
+const char *zip_names_iconv_name(const char *encoding);
+
+/* zip_charset.c: the encoding of names, one behind the other with a newline each. False where it can't be told. */
+bool zip_charset_guess(const char *text, size_t len_bytes, char ret_encoding[ZIP_ENCODING_BYTES]);
 
 /* The whole name of a record in UTF-8, '/' between its components, any bytes else; valid until the next call or record. */
 size_t zip_names_decode(struct zip_names *names, const struct zip_record *record, const char **ret_text);

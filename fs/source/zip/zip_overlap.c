@@ -29,11 +29,14 @@ static int compare_offsets(const void *a, const void *b, void *context)
 }
 
 /* Fills order and nfiles; order stays NULL where the nodes are in order, as they nearly always are. */
-static int sort_files(struct archive *archive, struct err *err)
+int zip_overlap_sort(struct archive *archive, struct err *err)
 {
 	const struct zip_node *nodes = archive->nodes;
 	uint64_t last = 0;
 	bool sorted = true;
+	free(archive->order);
+	archive->order = NULL;
+	archive->nfiles = 0;
 	for (uint32_t i = 0; i < archive->nnodes; i++) {
 		if (!zip_node_has_data(&nodes[i]))
 			continue;
@@ -64,16 +67,16 @@ static void mark(struct zip_node *node, uint32_t *count)
 
 /* In order of offset, a file that starts before the furthest end so far overlaps the one that reaches it. Each file that
  * overlaps any is marked: the one it overlaps reaches the furthest end, or overlaps the one that does. */
-int zip_overlap_mark(struct archive *archive, uint32_t *ret_count, struct err *err)
+void zip_overlap_mark(struct archive *archive, uint32_t *ret_count)
 {
-	int rc = sort_files(archive, err);
-	if (rc < 0)
-		return rc;
 	struct zip_node *furthest = NULL;
 	uint32_t count = 0, n = archive->order ? archive->nfiles : archive->nnodes;
 	for (uint32_t i = 0; i < n; i++) {
 		struct zip_node *node = &archive->nodes[archive->order ? archive->order[i] : i];
-		if (!zip_node_has_data(node) || node->offset == UINT64_MAX)
+		if (!zip_node_has_data(node))
+			continue;
+		node->bits &= (uint16_t)~ZIP_NODE_OVERLAPS;
+		if (node->offset >= archive->bytes->size_bytes)
 			continue;
 		if (furthest && node->offset < certain_end(furthest)) {
 			mark(furthest, &count);
@@ -85,7 +88,6 @@ int zip_overlap_mark(struct archive *archive, uint32_t *ret_count, struct err *e
 			furthest = node;
 	}
 	*ret_count = count;
-	return 0;
 }
 
 /* The first place in order whose offset is larger. */
