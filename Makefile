@@ -57,6 +57,8 @@ $(BUILD)/%.o: %.cpp
 $(UNITS) $(HELPERS) $(BENCHES): %: %.o $(filter-out $(BUILD)/fs/mount/main.o,$(OBJECTS))
 	@echo "  LINK $@"
 	$(Q)$(CXX) $(FLAGS_$(MODE)) -pthread -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
+# libzip is the peer that archives are compared with
+$(BUILD)/tests/unit/libzip_test: LDFLAGS += -lzip
 $(BUILD)/tests/unit/fault_run: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 units: $(UNITS) $(HELPERS)
 benches: all $(BENCHES)
