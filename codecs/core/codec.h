@@ -47,13 +47,19 @@ enum codec_origin {
 	ORIGIN_PLANE,   /* the sample of plane `plane`, by its divisor */
 	ORIGIN_PALETTE, /* palette[sample of plane 0][component] / 255 */
 	ORIGIN_KEY,     /* alpha: 0 where all planes equal key[], else 1 (libpng's tRNS expansion) */
+	ORIGIN_LUMA,    /* R, G or B of the luminance Y in plane `plane` and the chroma RY and BY in chroma[]: R = (RY + 1) Y,
+			 * B = (BY + 1) Y, G = (Y - R * luma[0] - B * luma[2]) / luma[1] (OpenEXR's "Luminance/Chroma Images").
+			 * Such channels stand at the end, and there channel p is the sample of plane p for all planes */
 };
 
 struct codec_channel {
 	const char *name;  /* "R" "G" "B" "A" "Y" "C" "M" "K" ... or the EXR channel name verbatim; NUL-terminated, any bytes */
 	uint8_t origin;    /* enum codec_origin */
-	uint8_t component; /* ORIGIN_PALETTE: 0..3 = R G B A */
+	uint8_t component; /* ORIGIN_PALETTE: 0..3 = R G B A; ORIGIN_LUMA: 0..2 = R G B */
 	uint16_t plane;    /* index in planes[]; 0 for PALETTE and KEY */
+	bool data;         /* a measure (depth, normal, id), whatever its name: no curve and no alpha is meant for it */
+	bool folded;       /* Y, RY or BY that channels of ORIGIN_LUMA show: by itself it is in no picture */
+	uint16_t chroma[2];
 };
 
 /* ---- geometry ---- */
@@ -146,8 +152,9 @@ struct codec_part {
 	struct codec_level *levels;
 	struct codec_box data_window, display_window; /* (0, 0, width-1, height-1) where the format has no windows */
 	double pixel_aspect;                          /* width / height of a pixel; 1 where not told */
-	uint8_t alpha;                                /* enum codec_alpha, for the channel named "A" */
-	struct codec_color color;
+	uint8_t alpha;                                /* enum codec_alpha, of every channel that is alpha by its name */
+	struct codec_color color;                     /* of the channels that aren't data */
+	float luma[3];                                /* ORIGIN_LUMA: the weights of R, G and B in Y */
 	/* palette and tRNS */
 	uint32_t npalette;     /* 0: no palette; else 1..256, and every stored index is below it (checked at decode) */
 	uint8_t (*palette)[4]; /* R, G, B, A; 255 where tRNS has no entry */

@@ -4,6 +4,7 @@
  *	exr_header.c     the file's header: attribute by attribute, part by part
  *	exr_attribute.c  one attribute's value -> struct codec_attribute
  *	exr_part.c       the attributes that pixels depend on -> planes, levels, chunks
+ *	exr_meaning.c    which channels are colour, alpha, data; luminance and chroma as R, G, B; the colour
  *	exr_chunks.c     offset tables and chunk headers: check(), check_chunks()
  *	exr_decode.c     one chunk -> planes: decode()
  *	exr_zip.c        ZIP, ZIPS and RLE
@@ -99,6 +100,12 @@ void exr_attribute_add(struct header_builder *builder, const char *name, const c
  * limits. 0, -EIO, -EFBIG. */
 int exr_part_make(struct exr_image *image, const struct exr_attributes *attributes, enum exr_storage storage,
 		  struct header_builder *builder, struct codec_part *part, struct exr_part *exr, struct err *err);
+
+/* What the part's channels mean, once all else of it but the colour is filled; builder still has the part's attributes. Sets data
+ * and folded of its channels, adds R, G and B where luminance and chroma make them, sets alpha, luma and color. 0, -EFBIG, -ENOMEM.
+ */
+int exr_part_mean(struct arena *arena, const struct exr_attributes *attributes, struct header_builder *builder,
+		  struct codec_part *part, struct err *err);
 
 /* One chunk, found and checked against the file: its header says what was asked for, its data lie within the file. */
 struct exr_chunk {

@@ -1,4 +1,4 @@
-/* exr_part.c - what a part's attributes say about its pixels -> planes, channels, levels, chunks, colour.
+/* exr_part.c - what a part's attributes say about its pixels -> planes, channels, levels, chunks.
  *
  * Everything that later code relies on is checked here: windows that can be subtracted, samplings that divide them, tile
  * sizes, the number of chunks, the size of a chunk. It reads nothing from the file. */
@@ -10,8 +10,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "codecs/facts/color.h"
 
 enum { MAX_CHUNKS = 1 << 24 }; /* of a file: 128 MiB of offset table; 2^30 pixels in tiles of 8 x 8 */
 
@@ -165,8 +163,6 @@ static int fill_planes(const struct maker *maker, const struct entry *entries, u
 		part->planes[i] = (struct codec_plane){types[entry->type], bits, bits, 0, entry->xsampling, entry->ysampling};
 		part->channels[i] = (struct codec_channel){.name = entry->name, .origin = ORIGIN_PLANE, .plane = (uint16_t)i};
 		plinear[i] = entry->plinear;
-		if (strcmp(entry->name, "A") == 0)
-			part->alpha = ALPHA_PREMULTIPLIED; /* "Alpha" in OpenEXR's technical introduction: associated */
 	}
 	return 0;
 }
@@ -316,39 +312,6 @@ static int check_chunk_bytes(const struct maker *maker)
 
 /* ---- the rest ---- */
 
-/* Channels that are measures, by the names that OpenEXR's technical introduction gives them. */
-static bool is_data(const struct codec_part *part)
-{
-	for (uint32_t i = 0; i < part->nchannels; i++) {
-		const char *dot = strrchr(part->channels[i].name, '.'), *base = dot ? dot + 1 : part->channels[i].name;
-		if (strcmp(base, "Z") != 0 && strcmp(base, "ZBack") != 0 && strcmp(base, "id") != 0)
-			return false;
-	}
-	return true;
-}
-
-/* Values are linear; without chromaticities they are Rec. 709's ("chromaticities" of the standard attributes). */
-static void make_color(const struct maker *maker)
-{
-	const struct exr_attributes *attributes = maker->attributes;
-	double chromaticities[8];
-	bool finite = attributes->has_chromaticities;
-	for (unsigned i = 0; i < 8; i++) {
-		chromaticities[i] = (double)attributes->chromaticities[i];
-		finite = finite && isfinite(chromaticities[i]);
-	}
-	if (attributes->interop_id && color_interop_id(&maker->part->color, attributes->interop_id, "colorInteropID"))
-		return;
-	if (finite)
-		color_linear(&maker->part->color, chromaticities, "chromaticities");
-	else if (attributes->has_chromaticities)
-		color_linear(&maker->part->color, NULL, "chromaticities");
-	else if (is_data(maker->part))
-		color_data(&maker->part->color, "OpenEXR channel names");
-	else
-		color_linear(&maker->part->color, color_rec709, "OpenEXR default");
-}
-
 static const char *unsupported_words(enum exr_storage storage, uint8_t compression)
 {
 	if (storage == STORAGE_DEEP_SCANLINE || storage == STORAGE_DEEP_TILED)
@@ -400,6 +363,6 @@ int exr_part_make(struct exr_image *image, const struct exr_attributes *attribut
 	if (rc)
 		return rc;
 	make_words(&maker, storage);
-	make_color(&maker);
-	return part->unsupported ? 0 : check_chunk_bytes(&maker);
+	rc = exr_part_mean(maker.arena, attributes, builder, part, err);
+	return rc || part->unsupported ? rc : check_chunk_bytes(&maker);
 }

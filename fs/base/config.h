@@ -19,6 +19,7 @@ struct config {
 	bool passthrough;       /* the kernel may read whole arrays by itself */
 	bool shared;            /* allow_other or allow_root: sources' own read permissions are kept */
 	const char *encoding;   /* iconv name, NULL: auto */
+	const char *assume;     /* color interop ID, NULL: none */
 	unsigned readahead_kib; /* 0: the kernel's default */
 	double timeout_s;       /* of names and attributes that may change */
 };

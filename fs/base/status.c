@@ -257,6 +257,7 @@ int status_config_json(char **ret_text, size_t *ret_len_bytes)
 	json_uint(&json, "max_entry", config.max_entry_bytes);
 	json_bool(&json, "follow_symlinks", config.follow_symlinks);
 	json_string(&json, "encoding", config.encoding ? config.encoding : "auto");
+	json_string(&json, "assume", config.assume);
 	json_uint(&json, "readahead_kib", config.readahead_kib);
 	json_end_object(&json);
 	return json_finish(&json, ret_text, ret_len_bytes);

@@ -23,10 +23,11 @@ struct node *target_file(struct node *node);
 /* Whether channels/ holds something that pixels doesn't. */
 bool target_has_more_channels(const struct target *target);
 
-/* channels/: the names, i below target_nchannels() * 2, and back (-1: none such). */
+/* channels/: the names, i below target_nchannels() * 2. And from a name to the index that its NODE_ARRAY has: of a channel of that
+ * name, else of the only one whose last component it is. -ENOENT, or -EINVAL with words where several have it. */
 uint32_t target_nchannels(const struct target *target);
 void target_channel_name(const struct target *target, uint32_t i, char ret_name[300]);
-int64_t target_channel_find(const struct target *target, const char *name);
+int64_t target_channel_find(const struct target *target, const char *name, struct err *err);
 
 /* The view behind a NODE_ARRAY or a NODE_CHUNK; of a NODE_ZARR the one that makes its zarr.json. */
 int target_view(const struct target *target, const struct node *array, struct view **ret_view, struct err *err);

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "codecs/facts/color.h"
 #include "fs/base/config.h"
 #include "fs/base/limits.h"
 #include "words.h"
@@ -45,6 +46,7 @@ static const struct fuse_opt option_table[] = {
 	TEXT(max_pixels),
 	TEXT(max_entry),
 	TEXT(encoding),
+	TEXT(assume),
 	TEXT(readahead),
 	TEXT(log),
 	TEXT(fsname),
@@ -194,8 +196,8 @@ bool options_parse(struct fuse_args *args, struct options *options)
 
 void options_free(struct options *options)
 {
-	char *const texts[] = {options->cache_size, options->threads,   options->verify, options->max_pixels, options->max_entry,
-			       options->encoding,   options->readahead, options->log,    options->fsname};
+	char *const texts[] = {options->cache_size, options->threads, options->verify,    options->max_pixels, options->max_entry,
+			       options->encoding,   options->assume,  options->readahead, options->log,        options->fsname};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
 	free(options->operands);
@@ -253,6 +255,17 @@ static bool take_encoding(const char *name)
 	return known != (iconv_t)-1;
 }
 
+static bool take_assume(const char *id)
+{
+	struct codec_color color;
+	config.assume = id;
+	if (!id || (color_interop_id(&color, id, "assume") && strcmp(color.transfer, "unknown") != 0))
+		return true;
+	fprintf(stderr,
+		"pixfs: assume=%s: not a color interop ID with a transfer curve (srgb_rec709_scene, lin_rec709_scene, ...)\n", id);
+	return false;
+}
+
 /* Of the machine, or what cgroups and the limit of address space leave of it. */
 static uint64_t memory_bytes(void)
 {
@@ -294,7 +307,7 @@ bool options_apply(const struct options *options)
 	    !take_size("max_pixels", options->max_pixels, &config.max_pixels) ||
 	    !take_size("max_entry", options->max_entry, &config.max_entry_bytes) ||
 	    !take_size("readahead", options->readahead, &readahead) || !take_verify(options->verify) ||
-	    !take_encoding(options->encoding))
+	    !take_encoding(options->encoding) || !take_assume(options->assume))
 		return false;
 	if (threads < 1 || threads > MAX_THREADS || readahead > 1 << 20) {
 		fprintf(stderr, "pixfs: threads= takes 1 to 256, readahead= up to 1048576\n");

@@ -11,7 +11,7 @@
 
 struct options {
 	struct mount_options mount;
-	char *cache_size, *threads, *verify, *max_pixels, *max_entry, *encoding, *readahead, *log, *fsname;
+	char *cache_size, *threads, *verify, *max_pixels, *max_entry, *encoding, *assume, *readahead, *log, *fsname;
 	int immutable, follow_symlinks, nopassthrough, shared;
 	bool remount, json, help, version;
 	const char **operands; /* what is no option, in order */

@@ -29,6 +29,7 @@ static const char help_pixfs[] =
 	"  -o nopassthrough   never let the kernel read whole arrays by itself (it does for root, from Linux 6.9)\n"
 	"  -o encoding=NAME   of archive entry names that are not UTF-8: one that iconv knows (cp437, shift_jis, gbk, euc-kr,\n"
 	"                     cp866 ...), or auto (default): what all of an archive's together seem to be in, else cp437\n"
+	"  -o assume=ID       color interop ID of images that don't say which transfer curve they have (srgb_rec709_scene ...)\n"
 	"  -o readahead=KB    the kernel's read-ahead on this mount (needs root)\n"
 	"  -o log=FILE        write the log there (SIGHUP opens it anew)\n"
 	"and libfuse's own (ro, allow_other, auto_unmount, fsname=NAME, max_read=N ...); what else a line of fstab says is taken.\n"

@@ -2,10 +2,12 @@
  * null where the file doesn't tell. Deterministic: only the header, the path and the source's own attributes go in. */
 #include "meta.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "fs/base/config.h"
 #include "fs/base/json.h"
 #include "meta_attributes.h"
 #include "fs/view/npy.h"
@@ -24,12 +26,6 @@ static const struct codec_channel *channel_of(const struct picture *picture, uin
 static const struct codec_plane *plane_of(const struct picture *picture, uint32_t i)
 {
 	return &picture->part->planes[channel_of(picture, i)->plane];
-}
-
-static const char *suffix_of(const char *name)
-{
-	const char *dot = strrchr(name, '.');
-	return dot ? dot + 1 : name;
 }
 
 /* ---- what the array is ---- */
@@ -52,22 +48,6 @@ static void put_shape(struct json *json, const struct picture *picture)
 	json_string(json, "row_order", "top_to_bottom");
 	json_uint(json, "npy_offset", NPY_HEADER_BYTES);
 	json_uint(json, "nbytes", nbytes);
-}
-
-static const char *color_model(const struct picture *picture)
-{
-	static const struct {
-		const char *names, *model;
-	} models[] = {{"Y", "L"}, {"YA", "LA"}, {"RGB", "RGB"}, {"RGBA", "RGBA"}, {"CMYK", "CMYK"}};
-	char names[8] = "";
-	for (uint32_t i = 0; i < picture->nchannels && i < 5; i++) {
-		const char *suffix = suffix_of(channel_of(picture, i)->name);
-		names[i] = strlen(suffix) == 1 ? *suffix : '?';
-	}
-	for (size_t i = 0; i < sizeof models / sizeof *models; i++)
-		if (strcmp(names, models[i].names) == 0)
-			return models[i].model;
-	return "other";
 }
 
 static unsigned bit_depth_of(const struct picture *picture, uint32_t i)
@@ -112,7 +92,7 @@ static void put_datatype(struct json *json, const struct picture *picture)
 	json_end_array(json);
 }
 
-static void put_samples(struct json *json, const struct picture *picture)
+static void put_samples(struct json *json, const struct picture *picture, const char *color_model)
 {
 	bool is_float = true, lossless = true;
 	uint32_t divisor = channel_of(picture, 0)->origin == ORIGIN_PALETTE ? 255 : plane_of(picture, 0)->divisor;
@@ -121,10 +101,10 @@ static void put_samples(struct json *json, const struct picture *picture)
 		uint8_t type = plane_of(picture, i)->type;
 		json_string(json, NULL, channel_of(picture, i)->name);
 		is_float &= type == SAMPLE_F16 || type == SAMPLE_F32;
-		lossless &= type != SAMPLE_U32;
+		lossless &= type != SAMPLE_U32 && channel_of(picture, i)->origin != ORIGIN_LUMA;
 	}
 	json_end_array(json);
-	json_string(json, "color_model", color_model(picture));
+	json_string(json, "color_model", color_model);
 	put_datatype(json, picture);
 	put_per_channel(json, "bit_depth", picture, bit_depth_of);
 	put_per_channel(json, "significant_bits", picture, significant_bits_of);
@@ -161,25 +141,22 @@ static void put_color(struct json *json, const struct codec_color *color)
 		json_null(json, "chromaticities");
 	}
 	json_string(json, "source", color->source);
+	json_string(json, "assumed", view_assumes(color) ? config.assume : NULL);
 	json_end_object(json);
 }
 
-static void put_alpha(struct json *json, const struct picture *picture)
+static void put_alpha(struct json *json, const struct picture_meaning *meaning)
 {
 	static const char *const modes[] = {[ALPHA_NONE] = "none",
 					    [ALPHA_STRAIGHT] = "straight",
 					    [ALPHA_PREMULTIPLIED] = "premultiplied",
 					    [ALPHA_UNKNOWN] = "unknown"};
-	int64_t index = -1;
-	for (uint32_t i = 0; i < picture->nchannels && index < 0; i++)
-		if (strcmp(suffix_of(channel_of(picture, i)->name), "A") == 0)
-			index = i;
 	json_object(json, "alpha");
-	json_string(json, "mode", index < 0 ? "none" : modes[picture->part->alpha]);
-	if (index < 0)
+	json_string(json, "mode", modes[meaning->alpha]);
+	if (meaning->alpha_index < 0)
 		json_null(json, "index");
 	else
-		json_int(json, "index", index);
+		json_int(json, "index", meaning->alpha_index);
 	json_end_object(json);
 }
 
@@ -321,6 +298,9 @@ int meta_make(const struct picture *picture, const struct codec *codec, const st
 	      size_t *ret_len_bytes)
 {
 	struct json json;
+	struct picture_meaning meaning;
+	if (picture_meaning(picture, &meaning))
+		return -ENOMEM;
 	json_init(&json, false);
 	json_object(&json, NULL);
 	json_uint(&json, "pixfs", SCHEMA_VERSION);
@@ -328,9 +308,9 @@ int meta_make(const struct picture *picture, const struct codec *codec, const st
 	json_string(&json, "mime_type", codec->mime_type);
 	json_string(&json, "compression", picture->part->compression);
 	put_shape(&json, picture);
-	put_samples(&json, picture);
-	put_color(&json, &picture->part->color);
-	put_alpha(&json, picture);
+	put_samples(&json, picture, meaning.color_model);
+	put_color(&json, &meaning.color);
+	put_alpha(&json, &meaning);
 	put_geometry(&json, picture);
 	put_contents(&json, picture, pictures, is_root);
 	put_source(&json, source, codec);

@@ -91,14 +91,14 @@ static int find_named(const struct folder *folder, unsigned row, const char *nam
 		return 0;
 	}
 	if (row == ROW_CHANNELS)
-		index = target_channel_find(target, name);
+		index = target_channel_find(target, name, err);
 	else if (row == ROW_MIPS)
 		index = picture_level_find(target->picture.part, name);
 	for (uint32_t i = 0; row == ROW_LAYERS && index < 0 && i < pictures->nlayers; i++)
 		if (strcmp(pictures->layers[i].name, name) == 0)
 			index = i;
 	if (index < 0)
-		return -ENOENT;
+		return row == ROW_CHANNELS ? (int)index : -ENOENT;
 	*ret_spec = (struct node_spec){.kind = row == ROW_CHANNELS ? NODE_ARRAY : NODE_PICTURE, .index = (uint32_t)index};
 	return 0;
 }

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+
+#include "codecs/facts/channel.h"
+#include "picture_main.h"
 
 enum { MAX_NAME = 240, NAME_ROOM = 256 };
 
@@ -38,26 +40,11 @@ void picture_encode_name(const char *name, char ret[256])
 	ret[*c ? whole_length(ret, len) : len] = 0;
 }
 
-static const char *suffix_of(const char *name)
-{
-	const char *dot = strrchr(name, '.');
-	return dot ? dot + 1 : name;
-}
-
-static size_t prefix_length(const char *name)
-{
-	const char *dot = strrchr(name, '.');
-	return dot ? (size_t)(dot - name) : 0;
-}
-
 /* R, G, B, A first, in this order; 4 for all others. */
-static unsigned rank_of(const char *suffix)
+static unsigned rank_of(const struct codec_channel *channel)
 {
-	static const char *const order[] = {"R", "G", "B", "A"};
-	for (unsigned i = 0; i < 4; i++)
-		if (strcasecmp(suffix, order[i]) == 0)
-			return i;
-	return 4;
+	char letter = channel_letter(channel->name);
+	return letter == 'R' ? 0 : letter == 'G' ? 1 : letter == 'B' ? 2 : letter == 'A' ? 3 : 4;
 }
 
 /* ---- choices of channels ---- */
@@ -69,47 +56,14 @@ static void sort_channels(const struct codec_part *part, uint16_t *channels, uin
 	for (unsigned rank = 0; rank < 4; rank++)
 		for (uint32_t i = sorted; i < n; i++) {
 			uint16_t channel = channels[i];
-			if (rank_of(suffix_of(part->channels[channel].name)) != rank)
+			if (rank_of(&part->channels[channel]) != rank)
 				continue;
 			memmove(&channels[sorted + 1], &channels[sorted], (i - sorted) * sizeof *channels);
 			channels[sorted++] = channel;
 		}
 }
 
-static int64_t find_channel(const struct codec_part *part, const char *name)
-{
-	for (uint32_t i = 0; i < part->nchannels; i++)
-		if (strcmp(part->channels[i].name, name) == 0)
-			return i;
-	return -1;
-}
-
-/* Chooses the named channels that are there; 0 where one of the needed (all but A) is missing. */
-static uint32_t choose(const struct codec_part *part, const char *const *names, uint16_t *ret_channels)
-{
-	uint32_t n = 0;
-	for (; *names; names++) {
-		int64_t at = find_channel(part, *names);
-		if (at < 0 && strcmp(*names, "A") != 0)
-			return 0;
-		if (at >= 0)
-			ret_channels[n++] = (uint16_t)at;
-	}
-	return n;
-}
-
-static const char *const rgba_names[] = {"R", "G", "B", "A", NULL}, *const ya_names[] = {"Y", "A", NULL},
-			 *const cmyk_names[] = {"C", "M", "Y", "K", NULL};
-
 /* ---- groups of channels ---- */
-
-/* The channels of a part in the order of their layers: equal prefixes behind each other, the layer whose channel comes first
- * in the file in front, channels in the file's order. */
-struct grouped {
-	const char *prefix;
-	size_t len;
-	uint32_t channel, first; /* first: the smallest channel of the same prefix */
-};
 
 static int compare_prefix(const struct grouped *a, const struct grouped *b)
 {
@@ -139,7 +93,7 @@ static struct grouped *group_channels(const struct codec_part *part)
 	if (!grouped)
 		return NULL;
 	for (uint32_t i = 0; i < part->nchannels; i++)
-		grouped[i] = (struct grouped){part->channels[i].name, prefix_length(part->channels[i].name), i, i};
+		grouped[i] = (struct grouped){part->channels[i].name, channel_layer_bytes(part->channels[i].name), i, i};
 	qsort(grouped, part->nchannels, sizeof *grouped, by_prefix);
 	for (uint32_t i = 1; i < part->nchannels; i++)
 		if (compare_prefix(&grouped[i], &grouped[i - 1]) == 0)
@@ -157,48 +111,15 @@ static uint32_t group_end(const struct grouped *grouped, uint32_t i, uint32_t n)
 	return end;
 }
 
-/* R, G, B, A of a group first, then the rest as in the file. */
-static void take_group(const struct codec_part *part, const struct grouped *group, uint32_t n, uint16_t *ret_channels)
+/* R, G, B, A of a group first, then the rest as in the file, without those that are shown as colours. Returns how many. */
+static uint32_t take_group(const struct codec_part *part, const struct grouped *group, uint32_t n, uint16_t *ret_channels)
 {
+	uint32_t taken = 0;
 	for (uint32_t i = 0; i < n; i++)
-		ret_channels[i] = (uint16_t)group[i].channel;
-	sort_channels(part, ret_channels, n);
-}
-
-/* All channels of a part, layer by layer. */
-static int take_all(const struct codec_part *part, uint16_t *ret_channels)
-{
-	struct grouped *grouped = group_channels(part);
-	if (!grouped)
-		return -ENOMEM;
-	for (uint32_t i = 0, end; i < part->nchannels; i = end) {
-		end = group_end(grouped, i, part->nchannels);
-		take_group(part, grouped + i, end - i, ret_channels + i);
-	}
-	free(grouped);
-	return 0;
-}
-
-static int choose_default(const struct codec_header *header, struct pictures *pictures)
-{
-	uint16_t chosen[4];
-	uint32_t n = choose(&header->parts[0], rgba_names, chosen);
-	pictures->default_part = 0;
-	if (!n)
-		n = choose(&header->parts[0], cmyk_names, chosen);
-	if (!n)
-		n = choose(&header->parts[0], ya_names, chosen);
-	for (uint32_t part = 1; part < header->nparts && !n; part++) {
-		n = choose(&header->parts[part], rgba_names, chosen);
-		pictures->default_part = n ? part : 0;
-	}
-	const struct codec_part *part = &header->parts[pictures->default_part];
-	pictures->ndefault = n ? n : part->nchannels;
-	pictures->default_channels = calloc(pictures->ndefault, sizeof *pictures->default_channels);
-	if (!pictures->default_channels)
-		return -ENOMEM;
-	memcpy(pictures->default_channels, chosen, n * sizeof *chosen);
-	return n ? 0 : take_all(part, pictures->default_channels);
+		if (!part->channels[group[i].channel].folded)
+			ret_channels[taken++] = (uint16_t)group[i].channel;
+	sort_channels(part, ret_channels, taken);
+	return taken;
 }
 
 /* ---- layers ---- */
@@ -227,16 +148,16 @@ static int add_layer(const struct codec_header *header, uint32_t part_index, con
 		free(layer.channels);
 		return -ENOMEM;
 	}
-	take_group(&header->parts[part_index], group, n, layer.channels);
+	layer.nchannels = take_group(&header->parts[part_index], group, n, layer.channels);
 	pictures->layers[pictures->nlayers++] = layer;
 	return 0;
 }
 
-static int add_part(const struct codec_header *header, uint32_t part_index, struct pictures *pictures)
+static int add_part(const struct codec_header *header, uint32_t part_index, const struct grouped *grouped,
+		    struct pictures *pictures)
 {
 	const struct codec_part *part = &header->parts[part_index];
-	struct grouped *grouped = group_channels(part);
-	struct layer *grown = grouped ? realloc(pictures->layers, (pictures->nlayers + part->nchannels) * sizeof *grown) : NULL;
+	struct layer *grown = realloc(pictures->layers, (pictures->nlayers + part->nchannels) * sizeof *grown);
 	int rc = grown ? 0 : -ENOMEM;
 	pictures->layers = grown ? grown : pictures->layers;
 	for (uint32_t i = 0, end; i < part->nchannels && !rc; i = end) {
@@ -245,7 +166,6 @@ static int add_part(const struct codec_header *header, uint32_t part_index, stru
 		if (header->nparts > 1 || grouped[i].len > 0)
 			rc = add_layer(header, part_index, grouped + i, end - i, pictures);
 	}
-	free(grouped);
 	return rc;
 }
 
@@ -320,14 +240,90 @@ static int make_unique(struct pictures *pictures)
 	return rc < 0 ? rc : 0;
 }
 
+/* All channels of part 0, layer by layer, where nothing is the main picture. */
+static int choose_default(const struct codec_header *header, const struct main_choice *found, struct pictures *pictures)
+{
+	const struct codec_part *part = &header->parts[found->n ? found->part : 0];
+	struct grouped *grouped = found->n ? NULL : group_channels(part);
+	pictures->default_part = found->n ? found->part : 0;
+	pictures->default_channels = calloc(found->n ? found->n : part->nchannels, sizeof *pictures->default_channels);
+	int rc = pictures->default_channels && (found->n || grouped) ? 0 : -ENOMEM;
+	if (!rc && found->n)
+		memcpy(pictures->default_channels, found->channels, found->n * sizeof *found->channels);
+	pictures->ndefault = found->n;
+	for (uint32_t i = 0, end; !rc && !found->n && i < part->nchannels; i = end) {
+		end = group_end(grouped, i, part->nchannels);
+		pictures->ndefault += take_group(part, grouped + i, end - i, pictures->default_channels + pictures->ndefault);
+	}
+	free(grouped);
+	return rc;
+}
+
+static int by_text(const void *left, const void *right, void *part)
+{
+	const struct codec_channel *channels = ((const struct codec_part *)part)->channels;
+	return strcmp(channels[*(const uint16_t *)left].name, channels[*(const uint16_t *)right].name);
+}
+
+static int sort_names(const struct codec_header *header, struct pictures *pictures)
+{
+	pictures->nparts = header->nparts;
+	pictures->by_name = calloc(header->nparts, sizeof *pictures->by_name);
+	for (uint32_t p = 0; pictures->by_name && p < header->nparts; p++) {
+		const struct codec_part *part = &header->parts[p];
+		uint16_t *sorted = pictures->by_name[p] = calloc(part->nchannels, sizeof *sorted);
+		if (!sorted)
+			return -ENOMEM;
+		for (uint32_t i = 0; i < part->nchannels; i++)
+			sorted[i] = (uint16_t)i;
+		qsort_r(sorted, part->nchannels, sizeof *sorted, by_text, &header->parts[p]);
+	}
+	return pictures->by_name ? 0 : -ENOMEM;
+}
+
+int64_t pictures_find_channel(const struct pictures *pictures, const struct codec_header *header, uint32_t part, const char *name,
+			      size_t len_bytes)
+{
+	const struct codec_channel *channels = header->parts[part].channels;
+	const uint16_t *sorted = pictures->by_name[part];
+	uint32_t low = 0, high = header->parts[part].nchannels;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (strncmp(channels[sorted[middle]].name, name, len_bytes) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	bool found = low < header->parts[part].nchannels && strncmp(channels[sorted[low]].name, name, len_bytes) == 0;
+	return found ? sorted[low] : -1;
+}
+
+static int find_pictures(const struct codec_header *header, struct pictures *pictures)
+{
+	struct main_search search;
+	main_start(&search, header);
+	int rc = 0;
+	for (uint32_t p = 0; p < header->nparts && rc == 0; p++) {
+		struct grouped *grouped = group_channels(&header->parts[p]);
+		rc = grouped ? add_part(header, p, grouped, pictures) : -ENOMEM;
+		for (uint32_t i = 0, end; i < header->parts[p].nchannels && rc == 0; i = end) {
+			end = group_end(grouped, i, header->parts[p].nchannels);
+			main_offer(&search, p, grouped + i, end - i);
+		}
+		free(grouped);
+	}
+	const struct main_choice found = main_found(&search);
+	return rc ? rc : choose_default(header, &found, pictures);
+}
+
 int pictures_make(const struct codec_header *header, struct pictures *ret_pictures)
 {
 	struct pictures pictures = {0};
-	int rc = choose_default(header, &pictures);
-	for (uint32_t p = 0; p < header->nparts && rc == 0; p++)
-		rc = add_part(header, p, &pictures);
+	int rc = find_pictures(header, &pictures);
 	if (rc == 0)
 		rc = make_unique(&pictures);
+	if (rc == 0)
+		rc = sort_names(header, &pictures);
 	if (rc)
 		pictures_free(&pictures);
 	else
@@ -342,6 +338,9 @@ void pictures_free(struct pictures *pictures)
 		free(pictures->layers[i].channels);
 	}
 	free(pictures->layers);
+	for (uint32_t p = 0; pictures->by_name && p < pictures->nparts; p++)
+		free(pictures->by_name[p]);
+	free(pictures->by_name);
 	free(pictures->default_channels);
 	*pictures = (struct pictures){0};
 }

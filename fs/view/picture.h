@@ -39,11 +39,18 @@ struct pictures {
 	uint16_t *default_channels;
 	uint32_t nlayers;
 	struct layer *layers;
+	uint32_t nparts;
+	uint16_t **by_name; /* for each part its channels sorted by name */
 };
 
 /* Derives the default choice and the layers of a header. 0 or -ENOMEM. */
 int pictures_make(const struct codec_header *header, struct pictures *ret_pictures);
 void pictures_free(struct pictures *pictures);
+
+/* The channel of a part with exactly this name, of len_bytes; else the first that it is the beginning of; -1: neither. Takes as
+ * many steps as the number of channels has bits. */
+int64_t pictures_find_channel(const struct pictures *pictures, const struct codec_header *header, uint32_t part, const char *name,
+			      size_t len_bytes);
 
 /* The default picture, or that of layer i, at a level. */
 struct picture picture_default(const struct pictures *pictures, const struct codec_header *header, uint32_t level);

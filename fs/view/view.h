@@ -129,6 +129,19 @@ bool view_chunks(const struct view *view, struct view_chunks *ret_chunks);
 /* Writes all operations, a line for each kind, as they are typed. */
 void view_help(FILE *out);
 
+/* What the channels of a picture mean, as views take them. */
+struct picture_meaning {
+	struct codec_color color; /* "data" where there is no colour */
+	uint8_t alpha;            /* enum codec_alpha */
+	int64_t alpha_index;      /* of the picture's channels, -1: none */
+	const char *color_model;  /* "L" "LA" "RGB" "RGBA" "CMYK" "other" */
+};
+/* 0, or -1: no memory. */
+int picture_meaning(const struct picture *picture, struct picture_meaning *ret_meaning);
+
+/* Whether the mount's assume= answers what this colour leaves unknown: its transfer curve. */
+bool view_assumes(const struct codec_color *color);
+
 /* The plain views that views/ lists for this picture, as spec names with extension ("rgb.f32"), NULL-terminated; writes
  * at most max-1 entries and the NULL. Static strings. */
 void view_list(const struct picture *picture, const char **ret_names, size_t max);

@@ -2,8 +2,11 @@
 #include "view_plan.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "codecs/facts/channel.h"
 
 /* ---- names ---- */
 
@@ -73,7 +76,7 @@ static const char *role_name(enum view_role role)
 /* Fills *ret_channel with red, green, blue or alpha: the channel itself, gray repeated, alpha 1 where there is none. */
 static int channel_of_role(struct view_plan *plan, enum view_role role, struct view_channel *ret_channel)
 {
-	struct view_channel channel = {role_name(role), 0, (uint8_t)role};
+	struct view_channel channel = {role_name(role), 0, (uint8_t)role, false};
 	int64_t found = plan_find_role(plan, role);
 	if (found < 0)
 		found = role == ROLE_A ? plan_find_role(plan, ROLE_PACKED) : gray_channel(plan);
@@ -89,6 +92,7 @@ static int channel_of_role(struct view_plan *plan, enum view_role role, struct v
 	} else {
 		channel.source = plan->channels[found].source;
 		channel.role = plan->channels[found].role == ROLE_PACKED ? ROLE_PACKED : (uint8_t)role;
+		channel.data = plan->channels[found].data;
 	}
 	*ret_channel = channel;
 	return 0;
@@ -124,13 +128,13 @@ static int convert_inks(struct view_plan *plan)
 	uint32_t n = 3;
 	for (unsigned i = 0; i < 3; i++) {
 		enum view_role role = i == 0 ? ROLE_R : i == 1 ? ROLE_G : ROLE_B;
-		channels[i] = (struct view_channel){role_name(role), 0, (uint8_t)role};
-		exprs[i] = (struct pixel_expr){(uint8_t)op, plan->channels[inks[i]].source, k, VIEW_NO_CHANNEL, 0, 0, NULL};
+		channels[i] = (struct view_channel){role_name(role), 0, (uint8_t)role, false};
+		exprs[i] = pixel_expr_of(op, plan->channels[inks[i]].source, k, VIEW_NO_CHANNEL);
 	}
 	int64_t alpha = plan_find_role(plan, ROLE_A);
 	if (alpha >= 0) {
 		channels[3] = plan->channels[alpha];
-		exprs[3] = (struct pixel_expr){PIXEL_COPY, channels[3].source, VIEW_NO_CHANNEL, VIEW_NO_CHANNEL, 0, 0, NULL};
+		exprs[3] = pixel_copy(channels[3].source);
 		n = 4;
 	}
 	int rc = plan_show(plan, channels, n);
@@ -159,8 +163,9 @@ int op_gray(struct view_plan *plan, const struct view_op *op, const char *argume
 	int64_t gray = rc ? -1 : gray_channel(plan);
 	if (rc)
 		return rc;
-	struct view_channel channel = {"Y", 0, ROLE_GRAY};
+	struct view_channel channel = {"Y", 0, ROLE_GRAY, false};
 	if (gray >= 0) {
+		channel.data = plan->channels[gray].data;
 		channel.source = plan->channels[gray].source;
 		return plan_show(plan, &channel, 1);
 	}
@@ -171,32 +176,60 @@ int op_gray(struct view_plan *plan, const struct view_op *op, const char *argume
 	if (plan->native || plan->typed)
 		return err_set(plan->err, -EINVAL, "gray would have to be computed: not after %s",
 			       plan->native ? "native" : "a sample type");
-	struct pixel_expr luma = {PIXEL_LUMA, rgb[0].source, rgb[1].source, rgb[2].source, 0, 0, NULL};
+	struct pixel_expr luma = pixel_expr_of(PIXEL_LUMA, rgb[0].source, rgb[1].source, rgb[2].source);
 	rc = plan_show(plan, &channel, 1);
 	return rc ? rc : plan_pixels(plan, &luma);
 }
 
 /* ---- choosing by name ---- */
 
-static const char *last_component(const char *name)
+/* Whether the name is the component of several channels: they are told. */
+static bool tell_several(struct view_plan *plan, const char *name, const char *const *found, uint32_t n, bool more)
 {
-	const char *dot = strrchr(name, '.');
-	return dot ? dot + 1 : name;
+	char text[256] = "";
+	size_t len = 0;
+	for (uint32_t i = 0; i < n && len < sizeof text; i++)
+		len += (size_t)snprintf(text + len, sizeof text - len, "%s%.60s", i ? ", " : "", found[i]);
+	err_set(plan->err, -EINVAL, "ch=: several channels are called %.*s: %s%s", (int)name_len(name), name, text,
+		more ? ", ..." : "");
+	return true;
 }
 
-/* The whole name first, among all; then the name within its layer, among the shown ones, if only one has it. */
+/* Tells the channels with this component: of those shown, else of the part's. False: there are not several. */
+static bool is_of_several(struct view_plan *plan, const char *name, bool shown)
+{
+	enum { MOST = 3 };
+	const struct codec_part *part = plan->picture->part;
+	const char *found[MOST];
+	uint32_t n = 0, count = shown ? plan->nchannels : part->nchannels;
+	for (uint32_t i = 0; i < count && n <= MOST; i++) {
+		const char *full = shown ? plan->channels[i].name : part->channels[i].name;
+		if (!channel_name_is(name, channel_component(full)))
+			continue;
+		if (n < MOST)
+			found[n] = full;
+		n++;
+	}
+	return n > 1 && tell_several(plan, name, found, n < MOST ? n : MOST, n > MOST);
+}
+
+/* The whole name first; then the name within its layer, of those that are shown and, if there is none, of the others. */
 static int64_t find_named(const struct view_plan *plan, const char *name)
 {
 	int64_t found = -1;
-	for (uint32_t i = 0; i < plan->nchannels + plan->nextra; i++)
+	uint32_t n = plan->nchannels + plan->nextra;
+	for (uint32_t i = 0; i < n; i++)
 		if (channel_name_is(name, plan->channels[i].name))
 			return i;
-	for (uint32_t i = 0; i < plan->nchannels; i++)
-		if (channel_name_is(name, last_component(plan->channels[i].name))) {
+	for (uint32_t i = 0; i < n; i++) {
+		if (i == plan->nchannels && found >= 0)
+			return found;
+		if (channel_name_is(name, channel_component(plan->channels[i].name))) {
 			if (found >= 0)
 				return -1;
 			found = i;
 		}
+	}
 	return found;
 }
 
@@ -207,10 +240,15 @@ static int channel_of_name(struct view_plan *plan, const char *name, struct view
 		*ret_channel = plan->channels[found];
 		return 0;
 	}
+	if (is_of_several(plan, name, true))
+		return -EINVAL;
 	static const enum view_role roles[] = {ROLE_R, ROLE_G, ROLE_B, ROLE_A};
 	for (unsigned i = 0; i < 4; i++)
-		if (name_len(name) == 1 && *name == *role_name(roles[i]) && (roles[i] == ROLE_A || gray_channel(plan) >= 0))
+		if (name_len(name) == 1 && *name == *role_name(roles[i]) &&
+		    (roles[i] == ROLE_A || plan_find_role(plan, roles[i]) >= 0 || gray_channel(plan) >= 0))
 			return channel_of_role(plan, roles[i], ret_channel);
+	if (is_of_several(plan, name, false))
+		return -EINVAL;
 	return err_set(plan->err, -EINVAL, "ch=: no channel named %.*s here", (int)name_len(name), name);
 }
 
@@ -226,6 +264,7 @@ int op_channels(struct view_plan *plan, const struct view_op *op, const char *ar
 		if (rc)
 			return rc;
 	}
+	roles_promote(chosen, n);
 	return plan_show(plan, chosen, n);
 }
 
@@ -233,7 +272,7 @@ int op_channels(struct view_plan *plan, const struct view_op *op, const char *ar
 
 static int show_index(struct view_plan *plan)
 {
-	static const struct view_channel index = {"index", 0, ROLE_DATA};
+	static const struct view_channel index = {"index", 0, ROLE_DATA, false};
 	struct base_channel *channel = plan_alloc(plan, 1, sizeof *channel);
 	if (!channel)
 		return -ENOMEM;

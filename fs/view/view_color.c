@@ -2,6 +2,7 @@
  * every machine gives the same bits: relative error below 2^-40, far less than a float32 shows. */
 #include "view_color.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -256,4 +257,22 @@ void curve_apply(const struct curve *curve, float *dst, const float *src, size_t
 					     [DECODE_FORMULA] = {curve_formula, curve_formula_srgb},
 					     [DECODE_TABLE] = {curve_table, curve_table_srgb}};
 	kernels[curve->decode][curve->encode_srgb](curve, dst, src, n);
+}
+
+void curve_apply_covered(const struct curve *curve, float *dst, const float *colour, const float *alpha, size_t n)
+{
+	enum { BATCH = 256 };
+	float cover[BATCH], straight[BATCH];
+	for (size_t done = 0; done < n; done += BATCH) {
+		size_t count = n - done < BATCH ? n - done : BATCH;
+		for (size_t i = 0; i < count; i++) {
+			float c = colour[done + i], a = alpha[done + i], quotient = c / (a == 0.0f ? 1.0f : a);
+			bool covered = a != 0.0f && fabsf(a) <= FLT_MAX && fabsf(quotient) <= FLT_MAX;
+			straight[i] = covered ? quotient : c;
+			cover[i] = covered ? a : 1.0f;
+		}
+		curve_apply(curve, straight, straight, count);
+		for (size_t i = 0; i < count; i++)
+			dst[done + i] = straight[i] * cover[i];
+	}
 }

@@ -73,4 +73,8 @@ bool curve_acts(const struct curve *curve);
 /* dst[i] = curve(src[i]); may be in place. */
 void curve_apply(const struct curve *curve, float *dst, const float *src, size_t n);
 
+/* The same of colour premultiplied by alpha: dst[i] = curve(colour[i] / alpha[i]) * alpha[i]. Where alpha is 0 (light without
+ * cover) or the quotient isn't finite, the curve of the colour as it is. */
+void curve_apply_covered(const struct curve *curve, float *dst, const float *colour, const float *alpha, size_t n);
+
 #endif

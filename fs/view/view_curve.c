@@ -1,4 +1,7 @@
-/* view_curve.c - transfer curves over the colour channels of a plan: R, G, B and gray.
+/* view_curve.c - transfer curves over the colour channels of a plan: R, G, B and gray, and those carried along for a later ch=.
+ *
+ * A curve is meant for colour that isn't multiplied by alpha: where it is, it is divided by its alpha before and multiplied again
+ * behind (view_color.h).
  *
  * Where the stored samples have 8 bits and nothing but moves was done to them, the curve is folded into the base stage as
  * tables of all 256 values; else it is a PIXEL stage. */
@@ -8,11 +11,7 @@
 #include <string.h>
 
 #include "codecs/core/sample.h"
-
-static bool is_colour(uint8_t role)
-{
-	return role == ROLE_R || role == ROLE_G || role == ROLE_B || role == ROLE_GRAY;
-}
+#include "codecs/facts/channel.h"
 
 /* One curve, or R's, G's and B's. */
 struct curves {
@@ -20,27 +19,35 @@ struct curves {
 	uint32_t n;
 };
 
-/* The curve of shown channel i; NULL: no colour, or a curve that changes nothing. */
+/* The curve of channel i; NULL: no colour, or a curve that changes nothing. */
 static const struct curve *curve_of(const struct view_plan *plan, const struct curves *curves, uint32_t i)
 {
-	if (i >= plan->nchannels || !is_colour(plan->channels[i].role))
+	if (!role_is_colour(&plan->channels[i]))
 		return NULL;
-	uint8_t role = plan->channels[i].role;
-	const struct curve *curve = &curves->curves[curves->n == 1 ? 0 : role == ROLE_G ? 1 : role == ROLE_B ? 2 : 0];
+	char letter = channel_letter(plan->channels[i].name);
+	const struct curve *curve = &curves->curves[curves->n == 1 ? 0 : letter == 'G' ? 1 : letter == 'B' ? 2 : 0];
 	return curve_acts(curve) ? curve : NULL;
 }
 
-/* The base, where nothing but moves without padding stands between it and the end; else NULL. */
+/* The alpha that colour i is multiplied by, -1: none. */
+static int64_t cover_of(const struct view_plan *plan, uint32_t i)
+{
+	return plan->association == ALPHA_PREMULTIPLIED ? plan_alpha_of(plan, i) : -1;
+}
+
+/* The base, where nothing but moves without padding stands between it and the end, and no alpha is heeded; else NULL. */
 static struct view_stage *foldable_base(struct view_plan *plan)
 {
 	const struct codec_part *part = plan->picture->part;
 	struct view_stage *base = &plan->view->stages[0];
 	if (plan->view->nstages > 2 || (plan->view->nstages == 2 && plan_top(plan)->kind != STAGE_MOVE))
 		return NULL;
-	for (uint32_t i = 0; i < plan->nchannels; i++) {
+	for (uint32_t i = 0; i < plan->nchannels + plan->nextra; i++) {
 		const struct base_channel *channel = &base->base.channels[plan->channels[i].source];
-		if (is_colour(plan->channels[i].role) && channel->kind != BASE_TABLE &&
-		    (channel->kind != BASE_PLANE || part->planes[channel->plane].type != SAMPLE_U8))
+		if (!role_is_colour(&plan->channels[i]))
+			continue;
+		if (cover_of(plan, i) >= 0 || (channel->kind != BASE_TABLE &&
+					       (channel->kind != BASE_PLANE || part->planes[channel->plane].type != SAMPLE_U8)))
 			return NULL;
 	}
 	return base;
@@ -143,8 +150,12 @@ int plan_curves(struct view_plan *plan, const struct curve *curves, uint32_t ncu
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct curve *curve = curve_of(plan, &all, i);
-		exprs[i] = (struct pixel_expr){
-			curve ? PIXEL_CURVE : PIXEL_COPY, plan->channels[i].source, VIEW_NO_CHANNEL, VIEW_NO_CHANNEL, 0, 0, curve};
+		int64_t cover = curve ? cover_of(plan, i) : -1;
+		exprs[i] = pixel_copy(plan->channels[i].source);
+		exprs[i].op = curve ? PIXEL_CURVE : PIXEL_COPY;
+		exprs[i].curve = curve;
+		if (cover >= 0)
+			exprs[i].b = plan->channels[cover].source;
 	}
 	return plan_pixels(plan, exprs);
 }

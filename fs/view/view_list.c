@@ -33,7 +33,7 @@ static bool plan_has_rgb(const struct view_plan *plan)
 
 static bool plan_meets(struct view_plan *plan, enum need need)
 {
-	bool rgb = plan_has_rgb(plan), colour = rgb || plan_find_role(plan, ROLE_GRAY) >= 0;
+	bool rgb = plan_has_rgb(plan), colour = (rgb || plan_find_role(plan, ROLE_GRAY) >= 0) && !plan_shows_data(plan);
 	uint8_t orientation = plan->picture->header->orientation;
 	switch (need) {
 	case NEED_NOTHING:
@@ -47,9 +47,9 @@ static bool plan_meets(struct view_plan *plan, enum need need)
 	case NEED_CURVE:
 		return colour && plan_knows_curve(plan);
 	case NEED_STRAIGHT:
-		return plan->alpha == ALPHA_STRAIGHT || plan->alpha == ALPHA_UNKNOWN;
+		return colour && (plan->alpha == ALPHA_STRAIGHT || plan->alpha == ALPHA_UNKNOWN);
 	case NEED_PREMULTIPLIED:
-		return plan->alpha == ALPHA_PREMULTIPLIED || plan->alpha == ALPHA_UNKNOWN;
+		return colour && (plan->alpha == ALPHA_PREMULTIPLIED || plan->alpha == ALPHA_UNKNOWN);
 	case NEED_TURNED:
 		return orientation >= 2 && orientation <= 8;
 	}

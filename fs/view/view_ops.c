@@ -4,16 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-static struct pixel_expr expr_copy(uint16_t source)
-{
-	return (struct pixel_expr){PIXEL_COPY, source, VIEW_NO_CHANNEL, VIEW_NO_CHANNEL, 0, 0, NULL};
-}
-
-static bool is_colour(uint8_t role)
-{
-	return role == ROLE_R || role == ROLE_G || role == ROLE_B || role == ROLE_GRAY;
-}
-
 /* ---- alpha ---- */
 
 int op_opaque(struct view_plan *plan, const struct view_op *op, const char *argument)
@@ -31,17 +21,21 @@ int op_opaque(struct view_plan *plan, const struct view_op *op, const char *argu
 	return n ? plan_show(plan, rest, n) : err_set(plan->err, -EINVAL, "%s: only alpha is there", op->name);
 }
 
+static bool is_ink(uint8_t role)
+{
+	return role == ROLE_C || role == ROLE_M || role == ROLE_Y || role == ROLE_K;
+}
+
 int plan_weigh(struct view_plan *plan, enum pixel_op op)
 {
-	int64_t alpha = plan_find_role(plan, ROLE_A);
 	uint32_t n = plan->nchannels + plan->nextra;
 	struct pixel_expr *exprs = plan_alloc(plan, n, sizeof *exprs);
 	if (!exprs)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
-		uint8_t role = plan->channels[i].role;
-		exprs[i] = expr_copy(plan->channels[i].source);
-		if (i >= plan->nchannels || role == ROLE_A || role == ROLE_DATA || role == ROLE_PACKED)
+		int64_t alpha = is_ink(plan->channels[i].role) ? plan_find_role(plan, ROLE_A) : plan_alpha_of(plan, i);
+		exprs[i] = pixel_copy(plan->channels[i].source);
+		if (alpha < 0)
 			continue;
 		exprs[i].op = (uint8_t)op;
 		exprs[i].b = plan->channels[alpha].source;
@@ -56,7 +50,7 @@ int op_packed(struct view_plan *plan, const struct view_op *op, const char *argu
 	for (uint32_t i = 0; i < plan->nchannels; i++)
 		if (plan->channels[i].role == ROLE_A)
 			plan->channels[i].role = ROLE_PACKED;
-	plan->alpha = ALPHA_NONE;
+	plan->alpha = plan->association = ALPHA_NONE;
 	return 0;
 }
 
@@ -65,10 +59,11 @@ int op_packed(struct view_plan *plan, const struct view_op *op, const char *argu
 int op_alpha(struct view_plan *plan, const struct view_op *op, const char *argument)
 {
 	(void)argument;
-	int64_t alpha = plan_find_role(plan, ROLE_A);
-	if (alpha < 0 || plan->alpha == op->detail)
+	bool shown = plan_find_role(plan, ROLE_A) >= 0;
+	if ((!shown && plan->association == ALPHA_NONE) || plan->association == op->detail)
 		return 0;
-	plan->alpha = (uint8_t)op->detail;
+	plan->association = (uint8_t)op->detail;
+	plan->alpha = shown ? plan->association : ALPHA_NONE;
 	return plan_weigh(plan, op->detail == ALPHA_PREMULTIPLIED ? PIXEL_MUL : PIXEL_UNPREMUL);
 }
 
@@ -77,8 +72,8 @@ static int over_exprs(struct view_plan *plan, uint16_t alpha, const float backgr
 	uint8_t over = plan->alpha == ALPHA_PREMULTIPLIED ? PIXEL_OVER_PREMUL : PIXEL_OVER;
 	for (uint32_t i = 0; i < plan->nchannels; i++) {
 		const struct view_channel *channel = &plan->channels[i];
-		exprs[i] = expr_copy(channel->source);
-		if (!is_colour(channel->role))
+		exprs[i] = pixel_copy(channel->source);
+		if (!role_is_colour(channel) || channel->role == ROLE_COLOUR)
 			continue;
 		exprs[i].op = over;
 		exprs[i].b = alpha;
@@ -104,7 +99,8 @@ int op_over(struct view_plan *plan, const struct view_op *op, const char *argume
 	int rc;
 	if (gray >= 0 && (background[0] != background[1] || background[1] != background[2])) {
 		uint16_t y = plan->channels[gray].source;
-		struct view_channel rgb[3] = {{"R", y, ROLE_R}, {"G", y, ROLE_G}, {"B", y, ROLE_B}};
+		bool data = plan->channels[gray].data;
+		struct view_channel rgb[3] = {{"R", y, ROLE_R, data}, {"G", y, ROLE_G, data}, {"B", y, ROLE_B, data}};
 		rc = plan_show(plan, rgb, 3);
 	} else {
 		rc = op_opaque(plan, op, argument);
@@ -114,7 +110,7 @@ int op_over(struct view_plan *plan, const struct view_op *op, const char *argume
 		return rc ? rc : -ENOMEM;
 	plan->alpha = mode;
 	rc = over_exprs(plan, source, background, exprs);
-	plan->alpha = ALPHA_NONE;
+	plan->alpha = plan->association = ALPHA_NONE;
 	return rc;
 }
 
@@ -157,8 +153,8 @@ int op_range(struct view_plan *plan, const struct view_op *op, const char *argum
 	if (!exprs)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
-		exprs[i] = expr_copy(plan->channels[i].source);
-		if (plan->channels[i].role == ROLE_A)
+		exprs[i] = pixel_copy(plan->channels[i].source);
+		if (plan->channels[i].role == ROLE_A || plan->channels[i].role == ROLE_COVER)
 			continue;
 		exprs[i].op = PIXEL_NORM;
 		exprs[i].k0 = lo;
@@ -179,8 +175,10 @@ int op_norm(struct view_plan *plan, const struct view_op *op, const char *argume
 	unsigned seen = 0;
 	for (uint32_t i = 0; plan->nchannels == 3 && i < 3; i++) {
 		unsigned c = plan->channels[i].role == ROLE_R ? 0 : plan->channels[i].role == ROLE_G ? 1 : 2;
-		seen |= is_colour(plan->channels[i].role) && plan->channels[i].role != ROLE_GRAY ? 1u << c : 0;
-		exprs[i] = expr_copy(plan->channels[i].source);
+		seen |= plan->channels[i].role == ROLE_R || plan->channels[i].role == ROLE_G || plan->channels[i].role == ROLE_B
+				? 1u << c
+				: 0;
+		exprs[i] = pixel_copy(plan->channels[i].source);
 		exprs[i].op = PIXEL_NORM;
 		exprs[i].k0 = mean[c];
 		exprs[i].k1 = std[c];

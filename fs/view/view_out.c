@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/base/config.h"
 #include "fs/base/json.h"
 #include "npy.h"
 #include "tiff.h"
@@ -48,7 +49,7 @@ static int apply_op(struct view_plan *plan, const char *name)
 /* PQ and HLG stay as they are: without a tone mapping, which nobody asked for, the picture would be dark. */
 static bool wants_srgb(struct view_plan *plan)
 {
-	return plan->transfer.kind != TRANSFER_DATA && plan->transfer.kind != TRANSFER_PQ && plan->transfer.kind != TRANSFER_HLG &&
+	return !plan_shows_data(plan) && plan->transfer.kind != TRANSFER_PQ && plan->transfer.kind != TRANSFER_HLG &&
 	       plan_knows_curve(plan);
 }
 
@@ -86,7 +87,7 @@ static int make_png(struct view_plan *plan)
 			       view->height);
 	bool colour = plan_find_role(plan, ROLE_GRAY) >= 0 || plan_find_role(plan, ROLE_G) >= 0;
 	view->png = (struct png_out){.width = view->width, .height = view->height, .channels = plan->nchannels};
-	view->png.srgb = colour && plan->transfer.kind == TRANSFER_SRGB;
+	view->png.srgb = colour && !plan_shows_data(plan) && plan->transfer.kind == TRANSFER_SRGB;
 	view->png.sums = plan_alloc(plan, (size_t)png_out_blocks(&view->png), sizeof *view->png.sums);
 	view->info.nbytes = png_out_bytes(&view->png);
 	return view->png.sums ? 0 : -ENOMEM;
@@ -166,7 +167,8 @@ static int make_json(struct view_plan *plan, uint64_t data_bytes)
 	for (uint32_t i = 0; i < plan->nchannels; i++)
 		json_string(&json, NULL, plan->channels[i].name);
 	json_end_array(&json);
-	json_string(&json, "transfer", plan->transfer.kind == TRANSFER_DATA ? "data" : plan->transfer.name);
+	json_string(&json, "transfer", plan_shows_data(plan) ? "data" : plan->transfer.name);
+	json_string(&json, "assumed", plan_has_colours(plan) && view_assumes(&plan->picture->part->color) ? config.assume : NULL);
 	json_end_object(&json);
 	if (json_finish(&json, &text, &len))
 		return err_set(plan->err, -ENOMEM, "no memory to describe the view");

@@ -78,11 +78,14 @@ enum pixel_op {
 	PIXEL_MUL,         /* a * b */
 	PIXEL_MUL_NOT,     /* (1 - a) * (1 - b) */
 	PIXEL_UNPREMUL,    /* b == 0 ? a : a / b */
+	PIXEL_REPREMUL,    /* b == 0 ? a : a * b */
+	PIXEL_CHROMA,      /* (b + 1) * a: R or B of luminance a and chroma b */
+	PIXEL_GREEN,       /* of luminance a, RY b and BY c, by weights; a where both are 0 */
 	PIXEL_LUMA,        /* 0.2126 a + 0.7152 b + 0.0722 c */
 	PIXEL_OVER,        /* a * b + k0 * (1 - b): straight a over k0 */
 	PIXEL_OVER_PREMUL, /* a + k0 * (1 - b) */
 	PIXEL_NORM,        /* (a - k0) / k1: norm, range */
-	PIXEL_CURVE,       /* curve(a) */
+	PIXEL_CURVE,       /* curve(a); of colour a premultiplied by b: curve(a / b) * b */
 };
 
 struct pixel_expr {
@@ -90,7 +93,19 @@ struct pixel_expr {
 	uint16_t a, b, c; /* channels of the stage before; VIEW_NO_CHANNEL where unused */
 	float k0, k1;
 	const struct curve *curve;
+	const float *weights; /* three */
 };
+
+/* Without constants; VIEW_NO_CHANNEL where a channel is unused. */
+static inline struct pixel_expr pixel_expr_of(enum pixel_op op, uint16_t a, uint16_t b, uint16_t c)
+{
+	return (struct pixel_expr){.op = (uint8_t)op, .a = a, .b = b, .c = c};
+}
+
+static inline struct pixel_expr pixel_copy(uint16_t source)
+{
+	return pixel_expr_of(PIXEL_COPY, source, VIEW_NO_CHANNEL, VIEW_NO_CHANNEL);
+}
 
 /* Source x = a * x + b * y + x0, source y = c * x + d * y + y0: (a b; c d) is one of the eight flips and turns. Outside of
  * the source there are zeros. */
@@ -213,15 +228,30 @@ static inline unsigned view_stage_bytes(const struct view *view)
 	return view->stages[0].base.native ? view->element_bytes : (unsigned)sizeof(float);
 }
 
-/* ---- compiling: view_parse.c, view_ops.c, view_transfer.c, view_geometry.c, view_plan.c ---- */
+/* ---- compiling: view_start.c, view_parse.c, view_ops.c, view_transfer.c, view_geometry.c, view_plan.c ---- */
 
 /* PACKED: what alpha is after packed: data, but still what a, rgba and opaque mean. */
-enum view_role { ROLE_DATA, ROLE_R, ROLE_G, ROLE_B, ROLE_A, ROLE_GRAY, ROLE_C, ROLE_M, ROLE_Y, ROLE_K, ROLE_PACKED };
+enum view_role {
+	ROLE_DATA,
+	ROLE_R,
+	ROLE_G,
+	ROLE_B,
+	ROLE_A,
+	ROLE_GRAY,
+	ROLE_C,
+	ROLE_M,
+	ROLE_Y,
+	ROLE_K,
+	ROLE_PACKED,
+	ROLE_COLOUR, /* a colour of a layer that doesn't have the roles */
+	ROLE_COVER,  /* the alpha of such a layer */
+};
 
 struct view_channel {
 	const char *name;
 	uint16_t source; /* channel of the last stage */
 	uint8_t role;    /* enum view_role */
+	bool data;       /* no curve and no alpha touches it, whatever its role */
 };
 
 /* What is known while the operations are applied one after the other. */
@@ -233,7 +263,8 @@ struct view_plan {
 	struct view_channel *channels; /* nchannels + nextra */
 	struct transfer transfer;      /* of the colour channels at this point */
 	enum icc_space stored;         /* the kind of samples that the picture has */
-	uint8_t alpha;                 /* enum codec_alpha at this point */
+	uint8_t alpha;                 /* enum codec_alpha at this point; NONE where no alpha is shown */
+	uint8_t association;           /* the same of all colours that have an alpha, shown or not */
 	bool native, values, typed, moved, upright, resized;
 	bool has_filter, filter_seen; /* the spec has one; its place was passed */
 	bool chw, squeeze, flat;
@@ -257,18 +288,39 @@ struct view_stage *plan_push(struct view_plan *plan, enum stage_kind kind);
 /* Memory of the view; NULL: recorded. */
 void *plan_alloc(struct view_plan *plan, size_t count, size_t size);
 
+/* ---- view_roles.c ---- */
+
+/* The open role by name and data; then the roles of one layer among them; then what a choice of channels by name lets its open
+ * channels become. */
+void role_open(struct view_channel *channel);
+void roles_settle(struct view_channel *channels, uint32_t n);
+void roles_promote(struct view_channel *channels, uint32_t n);
+bool role_is_colour(const struct view_channel *channel);
+/* Index of the shown channel of that role, -1: none. */
+int64_t plan_find_role(const struct view_plan *plan, enum view_role role);
+/* Index of the alpha that belongs to colour i (of the shown ones and extras), -1: none. */
+int64_t plan_alpha_of(const struct view_plan *plan, uint32_t i);
+/* Nothing but data is shown, and perhaps alpha. */
+bool plan_shows_data(const struct view_plan *plan);
+/* Something that a curve could touch is shown or carried along. */
+bool plan_has_colours(const struct view_plan *plan);
+
+/* ---- view_plan.c ---- */
+
 /* Replaces the shown channels by n others (the extras go). */
 int plan_show(struct view_plan *plan, const struct view_channel *channels, uint32_t n);
 /* A PIXEL stage with one expression for each shown channel and extra: exprs has nchannels + nextra. Channels with the same
  * expression share one. */
 int plan_pixels(struct view_plan *plan, const struct pixel_expr *exprs);
-/* A PIXEL stage of op (PIXEL_MUL, PIXEL_UNPREMUL) between each channel of colour, inks included, and alpha, which is shown. */
+/* A PIXEL stage of op (PIXEL_MUL, PIXEL_UNPREMUL, PIXEL_REPREMUL) between each channel of colour, inks included, and its alpha. */
 int plan_weigh(struct view_plan *plan, enum pixel_op op);
 /* Curves over the colour channels: one for all, or one each for R, G and B (then there is no gray). Folded into tables where the
  * stored samples have 8 bits. */
 int plan_curves(struct view_plan *plan, const struct curve *curves, uint32_t ncurves);
 /* 0 where the profile of the picture's file can tell what its values mean; view->icc is then there. */
 int plan_profile(struct view_plan *plan);
+/* The file's transfer curve, or where it says none that of the mount's assume=. */
+struct transfer transfer_of_picture(const struct codec_color *color);
 /* Whether linear and srgb can do their work here. */
 bool plan_knows_curve(struct view_plan *plan);
 /* A PROFILE stage: R, G, B, or C, M, Y, K, through the tables of view->icc; inks become R, G and B. */
@@ -277,8 +329,6 @@ int plan_convert(struct view_plan *plan);
 bool plan_inverts_inks(const struct view_plan *plan);
 /* A channel of the last stage that is 1 everywhere. */
 int plan_constant_one(struct view_plan *plan, uint16_t *ret_source);
-/* Index of the shown channel of that role, -1: none. */
-int64_t plan_find_role(const struct view_plan *plan, enum view_role role);
 /* After native and after a change of the shown channels: the stage's size at their own resolution. */
 void plan_settle_native(struct view_plan *plan);
 /* 0 where all shown channels of a native plan lie on one grid, else -EINVAL. */

@@ -29,7 +29,7 @@ static int show_colours(struct view_plan *plan, struct view_stage *stage)
 	if (!inks)
 		return 0;
 	int64_t alpha = plan_find_role(plan, ROLE_A);
-	struct view_channel rgba[4] = {{"R", 0, ROLE_R}, {"G", 1, ROLE_G}, {"B", 2, ROLE_B}};
+	struct view_channel rgba[4] = {{"R", 0, ROLE_R, false}, {"G", 1, ROLE_G, false}, {"B", 2, ROLE_B, false}};
 	if (alpha >= 0)
 		rgba[NCOLOURS] = plan->channels[alpha];
 	return plan_show(plan, rgba, alpha >= 0 ? NCOLOURS + 1 : NCOLOURS);

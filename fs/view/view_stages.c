@@ -87,6 +87,28 @@ SIMD_KERNEL static void kernel_unpremul(float *restrict dst, const float *a, con
 		dst[i] = settled(a[i] / (b[i] == 0.0f ? 1.0f : b[i]));
 }
 
+SIMD_KERNEL static void kernel_repremul(float *restrict dst, const float *a, const float *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i] = settled(b[i] == 0.0f ? a[i] : a[i] * b[i]);
+}
+
+SIMD_KERNEL static void kernel_chroma(float *restrict dst, const float *y, const float *chroma, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i] = settled((chroma[i] + 1.0f) * y[i]);
+}
+
+SIMD_KERNEL static void kernel_green(float *restrict dst, const float *y, const float *ry, const float *by, const float *weights,
+				     size_t n)
+{
+	const float red = weights[0], green = weights[1], blue = weights[2];
+	for (size_t i = 0; i < n; i++) {
+		float r = (ry[i] + 1.0f) * y[i], b = (by[i] + 1.0f) * y[i], g = (y[i] - r * red - b * blue) / green;
+		dst[i] = settled(ry[i] == 0.0f && by[i] == 0.0f ? y[i] : g);
+	}
+}
+
 /* ITU-R BT.709-6, item 3.2. */
 SIMD_KERNEL static void kernel_luma(float *restrict dst, const float *r, const float *g, const float *b, size_t n)
 {
@@ -134,6 +156,15 @@ static void pixel_compute(const struct pixel_expr *expr, float *dst, const float
 	case PIXEL_UNPREMUL:
 		kernel_unpremul(dst, a, b, n);
 		break;
+	case PIXEL_REPREMUL:
+		kernel_repremul(dst, a, b, n);
+		break;
+	case PIXEL_CHROMA:
+		kernel_chroma(dst, a, b, n);
+		break;
+	case PIXEL_GREEN:
+		kernel_green(dst, a, b, c, expr->weights, n);
+		break;
 	case PIXEL_LUMA:
 		kernel_luma(dst, a, b, c, n);
 		break;
@@ -147,7 +178,10 @@ static void pixel_compute(const struct pixel_expr *expr, float *dst, const float
 		kernel_norm(dst, a, expr->k0, expr->k1, n);
 		break;
 	case PIXEL_CURVE:
-		curve_apply(expr->curve, dst, a, n);
+		if (b)
+			curve_apply_covered(expr->curve, dst, a, b, n);
+		else
+			curve_apply(expr->curve, dst, a, n);
 		break;
 	}
 }

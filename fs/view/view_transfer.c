@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "codecs/facts/color.h"
+#include "fs/base/config.h"
 
 /* ---- the profile ---- */
 
@@ -63,7 +64,22 @@ bool plan_knows_curve(struct view_plan *plan)
 	return knows;
 }
 
-/* The profile's curves, or its tables, which lead to linear light. */
+/* Through the profile's tables, which take colour that isn't multiplied by alpha, to linear light. */
+static int convert_profile(struct view_plan *plan, bool encode_srgb)
+{
+	const struct curve encode = {.encode_srgb = true};
+	bool associated = plan->association == ALPHA_PREMULTIPLIED;
+	int rc = associated ? plan_weigh(plan, PIXEL_UNPREMUL) : 0;
+	plan->association = associated ? ALPHA_STRAIGHT : plan->association;
+	if (!rc)
+		rc = plan_convert(plan);
+	if (!rc && encode_srgb)
+		rc = plan_curves(plan, &encode, 1);
+	plan->association = associated ? ALPHA_PREMULTIPLIED : plan->association;
+	return rc || !associated ? rc : plan_weigh(plan, PIXEL_REPREMUL);
+}
+
+/* The profile's curves, or its tables. */
 static int decode_profile(struct view_plan *plan, bool encode_srgb)
 {
 	struct curve curves[3];
@@ -82,9 +98,22 @@ static int decode_profile(struct view_plan *plan, bool encode_srgb)
 	}
 	if (icc->ncurves)
 		return plan_curves(plan, curves, icc->ncurves);
-	const struct curve encode = {.encode_srgb = true};
-	rc = plan_convert(plan);
-	return rc || !encode_srgb ? rc : plan_curves(plan, &encode, 1);
+	return convert_profile(plan, encode_srgb);
+}
+
+/* ---- what the mount assumes ---- */
+
+bool view_assumes(const struct codec_color *color)
+{
+	return config.assume && transfer_of_color(color).kind == TRANSFER_UNKNOWN;
+}
+
+struct transfer transfer_of_picture(const struct codec_color *color)
+{
+	struct codec_color assumed;
+	if (view_assumes(color) && color_interop_id(&assumed, config.assume, "assume"))
+		return transfer_of_color(&assumed);
+	return transfer_of_color(color);
 }
 
 /* ---- operations ---- */
@@ -108,8 +137,10 @@ static int change_transfer(struct view_plan *plan, const char *name, struct tran
 {
 	const struct transfer from = plan->transfer;
 	bool encode_srgb = target.kind == TRANSFER_SRGB;
+	if (!plan_has_colours(plan))
+		return 0;
 	int rc = curves_apply_here(plan, name);
-	if (rc || from.kind == TRANSFER_DATA || from.kind == target.kind)
+	if (rc || from.kind == target.kind)
 		return rc;
 	plan->transfer = target;
 	if (from.kind == TRANSFER_ICC)

@@ -79,7 +79,7 @@ static struct made *made_new(enum sample_type type, bool interleaved)
 	uint32_t divisor = type == SAMPLE_U8 ? 255 : type == SAMPLE_U16 ? 65535 : 0;
 	for (uint16_t p = 0; p < NPLANES; p++) {
 		made->planes[p] = (struct codec_plane){(uint8_t)type, 0, 0, divisor, 1, 1};
-		made->channels[p] = (struct codec_channel){names[p], ORIGIN_PLANE, 0, p};
+		made->channels[p] = (struct codec_channel){.name = names[p], .origin = ORIGIN_PLANE, .plane = p};
 		made->shown[p] = p;
 	}
 	made->header = (struct codec_header){.nparts = 1, .nframes = 1, .parts = &made->part};

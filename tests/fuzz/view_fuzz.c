@@ -84,11 +84,12 @@ static void make_channel(struct fuzz_picture *made, const struct choice *choice,
 	uint8_t bits = (uint8_t)(8 * sample_size_bytes(type));
 	made->planes[i] = (struct codec_plane){(uint8_t)type, bits, bits, divisors[type], sampling, sampling};
 	made->names[i][0] = choice->names[i];
-	made->channels[i] = (struct codec_channel){made->names[i], ORIGIN_PLANE, 0, (uint16_t)i};
+	made->channels[i] = (struct codec_channel){.name = made->names[i], .origin = ORIGIN_PLANE, .plane = (uint16_t)i};
 	if (choice->palette)
-		made->channels[i] = (struct codec_channel){made->names[i], ORIGIN_PALETTE, (uint8_t)i, 0};
+		made->channels[i] =
+			(struct codec_channel){.name = made->names[i], .origin = ORIGIN_PALETTE, .component = (uint8_t)i};
 	else if (choice->key && choice->names[i] == 'A')
-		made->channels[i] = (struct codec_channel){made->names[i], ORIGIN_KEY, 0, 0};
+		made->channels[i] = (struct codec_channel){.name = made->names[i], .origin = ORIGIN_KEY};
 	made->shown[i] = (uint16_t)i;
 }
 

@@ -68,7 +68,8 @@ def make_names():
     only = ["ViewLayer.Combined.R", "ViewLayer.Combined.G", "ViewLayer.Combined.B", "ViewLayer.Depth.Z"]
     part = simple(only, HALF, compression=ZIP, seed=9)
     layers = {"ViewLayer.Combined": stack(part.channels, only[:3]), "ViewLayer.Depth": stack(part.channels, only[3:])}
-    yield Case("no_root.exr", exr(part), layers=layers, channels={c.name: c.values() for c in part.channels})
+    yield Case("no_root.exr", exr(part), stack(part.channels, only[:3]), only[:3], layers=layers,
+               channels={c.name: c.values() for c in part.channels})
     hostile = ["R", "G", "B", "a/b.X", "50%.X", ".hidden.X", "with space.X", "schön.X", "long" * 40 + ".X"]
     part = simple(hostile, FLOAT, seed=10)
     shown = {"a%2Fb": "a/b.X", "50%25": "50%.X", "%2Ehidden": ".hidden.X", "with space": "with space.X", "schön": "schön.X", "long" * 40: "long" * 40 + ".X"}
@@ -76,15 +77,30 @@ def make_names():
                channels={d + ".X": stack(part.channels, [n])[:, :, 0] for d, n in shown.items()})
 
 
+REC709 = tuple(map(np.float32, (0.2126390059, 0.7151686788, 0.0721923154)))  # Y of the primaries of Rec. 709, white being 1
+
+
+def luma_chroma(stored):
+    """R, G, B of Y and half-size RY and BY: "Luminance/Chroma Images" of the Technical Introduction, in float32."""
+    y, (ry, by) = stored["Y"], (stored[n].repeat(2, 0).repeat(2, 1) for n in ("RY", "BY"))
+    with np.errstate(all="ignore"):
+        r, b = (ry + np.float32(1)) * y, (by + np.float32(1)) * y
+        g = np.where((ry == 0) & (by == 0), y, (y - r * REC709[0] - b * REC709[2]) / REC709[1])
+    pixels = np.dstack([r, g, b])
+    pixels[np.isnan(pixels)] = np.nan
+    return pixels
+
+
 def make_subsampled():
-    """Luminance and chroma at half resolution: repeated where they stand in pixels, themselves in channels/."""
+    """Luminance and chroma at half resolution: as colours in pixels, themselves in channels/."""
     window, size = (-4, -8, 15, 11), (20, 20)
     for method, code in METHODS.items():
         for order in ((0, 1) if code else (0,)):
             part = Part([channel("Y", HALF, size, 11), channel("RY", HALF, size, 12, (2, 2)), channel("BY", HALF, size, 13, (2, 2))], window,
                         compression=code, line_order=order)
             name = f"luminance_chroma_{method}{'_decreasing' if order else ''}.exr"
-            yield case(name, part, ["Y"], channels={c.name: c.values() for c in part.channels if c.name != "Y"})
+            stored = {c.name: c.values() for c in part.channels}
+            yield Case(name, exr(part), luma_chroma(stored), ["R", "G", "B"], channels=stored)
     part = Part([channel("R", FLOAT, size, 14), channel("G", HALF, size, 15, (2, 1)), channel("B", UINT, size, 16, (4, 5))], (0, 0, 19, 19))
     by_name = {c.name: c for c in part.channels}
     repeated = [by_name["R"].values(), by_name["G"].values().repeat(2, 1), by_name["B"].values().repeat(5, 0).repeat(4, 1)]

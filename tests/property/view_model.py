@@ -12,7 +12,8 @@ from PIL import Image
 
 F32 = np.float32
 TYPES = {'u1': np.uint8, 'u2': np.uint16, 'u4': np.uint32, 'f2': np.float16, 'f4': np.float32}
-PLANE, PALETTE, KEY = 0, 1, 2
+PLANE, PALETTE, KEY, LUMA_CHROMA = 0, 1, 2, 3
+LUMA = (0.25, 0.625, 0.125)  # any weights will do
 NONE, STRAIGHT, PREMULTIPLIED, UNKNOWN = 0, 1, 2, 3
 MOST_PIXELS = 2 ** 31
 
@@ -35,8 +36,9 @@ class Plane:
 class Channel:
     """A channel of the part: where its values come from, and its place in the picture (-1: not shown)."""
 
-    def __init__(self, name, origin, plane, component=0, shown=-1):
+    def __init__(self, name, origin, plane, component=0, shown=-1, data=False, chroma=(0, 0)):
         self.name, self.origin, self.plane, self.component, self.shown = name, origin, plane, component, shown
+        self.data, self.chroma = data, chroma
 
 
 class Picture:
@@ -68,8 +70,24 @@ def plane_values(plane):
     return a / F32(plane.divisor) if plane.divisor else a
 
 
+def full_size(picture, plane):
+    return plane_values(plane).repeat(plane.ys, 0).repeat(plane.xs, 1)[:picture.height, :picture.width]
+
+
+def luma_chroma(picture, channel):
+    """R, G or B: R = (RY + 1) Y, B = (BY + 1) Y, and G so that the weighted sum is Y; Y alone where both are 0."""
+    y, ry, by = (full_size(picture, picture.planes[p]) for p in (channel.plane, *channel.chroma))
+    one, (wr, wg, wb) = F32(1), (F32(w) for w in LUMA)
+    with np.errstate(all='ignore'):
+        r, b = (ry + one) * y, (by + one) * y
+        g = np.where((ry == 0) & (by == 0), y, (y - r * wr - b * wb) / wg)
+    return (r, g, b)[channel.component]
+
+
 def channel_values(picture, channel, repeat=True):
     plane = picture.planes[channel.plane]
+    if channel.origin == LUMA_CHROMA:
+        return luma_chroma(picture, channel)
     if channel.origin == PALETTE:
         return (picture.palette[plane.samples][..., channel.component].astype(F32) / F32(255))
     if channel.origin == KEY:
@@ -84,34 +102,76 @@ def channel_values(picture, channel, repeat=True):
 
 
 class Shown:
-    def __init__(self, name, role, values, plane=None):
-        self.name, self.role, self.values, self.plane = name, role, values, plane
+    """role: R G B A, L (gray), C M Y K; c and v: a colour and an alpha of a layer that has no roles; '' else."""
+
+    def __init__(self, name, role, values, plane=None, data=False, channel=None):
+        self.name, self.role, self.values, self.plane, self.data, self.channel = name, role, values, plane, data, channel
 
     def like(self, values):
-        return Shown(self.name, self.role, values, self.plane)
+        return Shown(self.name, self.role, values, self.plane, self.data, self.channel)
+
+    def is_colour(self):
+        return not self.data and self.role in tuple('RGBLc')
 
 
-def split_name(name):
-    return name.rpartition('.')[0] + ('.' if '.' in name else ''), name.rpartition('.')[2]
+def layer_of(name):
+    return name.rpartition('.')[0]
 
 
-def roles(names):
-    """Role of each name: within the root, or within the only layer that has such names."""
-    letters = 'RGBACMYK'
-    layers = {split_name(n)[0] for n in names if split_name(n)[1] in tuple(letters)}
-    layer = '' if '' in layers else layers.pop() if len(layers) == 1 else None
-    own = {split_name(n)[1] for n in names if split_name(n)[0] == layer and split_name(n)[1] in tuple(letters)}
-    cmyk = set('CMYK') <= own
-    out = []
-    for n in names:
-        prefix, letter = split_name(n)
-        role = letter if prefix == layer and letter in tuple(letters) else ''
-        if not cmyk and role in ('C', 'M', 'K'):
-            role = ''
-        if not cmyk and role == 'Y':
-            role = '' if own & set('RGB') else 'L'
-        out.append(role)
-    return out
+def component_of(name):
+    return name.rpartition('.')[2]
+
+
+def letter_of(name):
+    words = {'r': 'R', 'red': 'R', 'g': 'G', 'green': 'G', 'b': 'B', 'blue': 'B', 'a': 'A', 'alpha': 'A'}
+    last = component_of(name)
+    return words.get(last.lower(), last if last in tuple('YCMK') else '')
+
+
+def is_data(name, names):
+    """Of OpenEXR's channels: all but R, G, B, A and Y, and a Y beside an X or a Z."""
+    beside = {component_of(n).upper() for n in names if layer_of(n) == layer_of(name)}
+    return letter_of(name) not in tuple('RGBAY') or (letter_of(name) == 'Y' and bool(beside & {'X', 'Z'}))
+
+
+def open_role(name, data):
+    letter = '' if data else letter_of(name)
+    return 'v' if letter == 'A' else 'c' if letter else ''
+
+
+def layer_with(channels, role):
+    """The layer of that role's channels: the root where it has one, else the only one; None: none or several."""
+    layers = {layer_of(s.name) for s in channels if s.role == role}
+    return '' if '' in layers else layers.pop() if len(layers) == 1 else None
+
+
+def settle(channels):
+    """Gives the channels of one layer their roles."""
+    colours = any(s.role == 'c' for s in channels)
+    layer = layer_with(channels, 'c' if colours else 'v')
+    seen = set()
+    for s in channels:
+        if s.role == 'c' and layer_of(s.name) == layer and letter_of(s.name) not in seen:
+            s.role = letter_of(s.name)
+            seen.add(s.role)
+    if not set('CMYK') <= seen:
+        for s in channels:
+            if s.role in tuple('CMK') or (s.role == 'c' and letter_of(s.name) in tuple('CMK')):
+                s.role = ''
+            elif s.role == 'Y':
+                s.role = '' if seen & set('RGB') else 'L'
+    alpha = next((s for s in channels if s.role == 'v' and layer_of(s.name) == layer), None)
+    if alpha:
+        alpha.role = 'A'
+
+
+def promote(channels):
+    """What a choice by name makes of channels that had no role so far."""
+    if all(s.role in ('', 'A', 'c', 'v') for s in channels):
+        settle(channels)
+    rest = [s for s in channels if s.role == 'v']
+    if not any(s.role == 'A' for s in channels) and len(rest) == 1:
+        rest[0].role = 'A'
 
 
 def srgb_to_linear(v):
@@ -187,23 +247,23 @@ class Model:
     def __init__(self, picture, ops):
         self.picture = picture
         shown = sorted((c for c in picture.channels if c.shown >= 0), key=lambda c: c.shown)
-        role = roles([c.name for c in shown])
-        self.shown = [Shown(c.name, r, channel_values(picture, c), c.plane if c.origin == PLANE else None)
-                      for c, r in zip(shown, role)]
+        native = 'native' in ops or 'values' in ops
+        self.made = any(c.origin == LUMA_CHROMA for c in shown) and not native
+        self.shown = [self.carried(c, native) for c in shown]
         self.extra = []
         for op in ops:
             if op.startswith('ch='):
                 for name in op[3:].split('+'):
-                    for c in picture.channels:
-                        if c.name in (name, unquote(name)):
-                            if c.shown < 0:
-                                self.extra.append(Shown(c.name, '', channel_values(picture, c), c.plane))
-                            break
+                    self.carry(name, native)
+        settle(self.shown)
         self.transfer = 'data' if picture.interop == 'data' else picture.transfer
         self.gamma = picture.gamma
-        has_alpha = 'A' in role
-        self.alpha = NONE if not has_alpha else UNKNOWN if picture.alpha == NONE else picture.alpha
+        covered = any(s.role in ('A', 'v') for s in self.shown + self.extra)
+        self.association = NONE if not covered else UNKNOWN if picture.alpha == NONE else picture.alpha
+        self.alpha = self.association if self.find('A') else NONE
+        self.covered = False  # a curve went over colour that is multiplied by alpha
         self.native = self.integers = self.integers_as_they_are = self.valued = self.moved = self.upright = self.resized = False
+        self.valued = self.made
         self.chw = self.squeeze = self.flat = False
         self.type = self.filter = None
         self.palette = any(c.origin == PALETTE for c in shown)
@@ -219,6 +279,44 @@ class Model:
 
     # -- channels --
 
+    def carried(self, c, native):
+        p = self.picture
+        if c.origin == LUMA_CHROMA and native:  # what is stored in its place: Y, RY, BY
+            plane = (c.plane, *c.chroma)[c.component]
+            stored = p.channels[plane]
+            return Shown(stored.name, '', channel_values(p, stored), plane, True, stored)
+        return Shown(c.name, open_role(c.name, c.data), channel_values(p, c), c.plane if c.origin == PLANE else None, c.data, c)
+
+    def carry(self, name, native):
+        """A channel that ch= names and that isn't shown, and the alpha of its layer."""
+        p, wanted = self.picture, (name, unquote(name))
+        found = next((c for c in p.channels if c.name in wanted), None)
+        if not found and not any(component_of(s.name) in wanted for s in self.shown):
+            last = [c for c in p.channels if component_of(c.name) in wanted]
+            found = last[0] if len(last) == 1 else None
+
+        def add(c):
+            if not any(s.channel is c for s in self.shown + self.extra):
+                self.extra.append(self.carried(c, native))
+                return True
+        if found and add(found) and not native and not found.data:
+            alpha = next((c for c in p.channels if not c.data and letter_of(c.name) == 'A' and layer_of(c.name) == layer_of(found.name)), None)
+            if alpha:
+                add(alpha)
+
+    def alpha_of(self, s):
+        if not s.is_colour():
+            return None
+        if s.role != 'c':
+            return self.find('A')
+        return next((o for o in self.shown + self.extra if o.role in ('A', 'v') and layer_of(o.name) == layer_of(s.name)), None)
+
+    def only_data(self):
+        return any(s.data for s in self.shown) and all(s.data or s.role in ('A', 'v') for s in self.shown)
+
+    def has_colours(self):
+        return self.transfer != 'data' and (not self.only_data() or any(s.is_colour() for s in self.extra))
+
     def find(self, role):
         return next((s for s in self.shown if s.role == role), None)
 
@@ -229,13 +327,12 @@ class Model:
 
     def show(self, channels):
         self.shown, self.extra = channels, []
-        if not self.find('A'):
-            self.alpha = NONE
+        self.alpha = self.association if self.find('A') else NONE
 
     def pick(self, role):
         found = self.find(role) or (self.gray_channel() if role != 'A' else self.find('packed'))
         if found:
-            return Shown(role, 'packed' if found.role == 'packed' else role, found.values, found.plane)
+            return Shown(role, 'packed' if found.role == 'packed' else role, found.values, found.plane, role != 'A' and found.data)
         if role != 'A':
             raise einval('no such colour')
         if self.native or self.integers:
@@ -266,7 +363,7 @@ class Model:
         self.convert_inks()
         one = self.gray_channel()
         if one:
-            return self.show([Shown('Y', 'L', one.values, one.plane)])
+            return self.show([Shown('Y', 'L', one.values, one.plane, one.data)])
         r, g, b = (self.pick(c).values for c in 'RGB')
         if self.native or self.type:
             raise einval('gray must be computed')
@@ -278,40 +375,58 @@ class Model:
         for s in self.shown + self.extra:
             if s.name in (name, unquote(name)):
                 return s
-        last = [s for s in self.shown if split_name(s.name)[1] in (name, unquote(name))]
-        if len(last) == 1:
-            return last[0]
-        if name == 'A' or (name in ('R', 'G', 'B') and self.gray_channel()):
+        for some in (self.shown, self.extra):
+            last = [s for s in some if component_of(s.name) in (name, unquote(name))]
+            if len(last) == 1:
+                return last[0]
+            if last and some is self.shown:
+                raise einval('several channels')
+        if name == 'A' or (name in ('R', 'G', 'B') and (self.find(name) or self.gray_channel())):
             return self.pick(name)
         raise einval('no such channel')
 
     def ch(self, names):
         if not all(names.split('+')):
             raise einval('empty name')
-        self.show([self.named(n) for n in names.split('+')])
+        chosen = [self.named(n) for n in names.split('+')]
+        chosen = [s.like(s.values) for s in chosen]
+        promote(chosen)
+        self.show(chosen)
 
     # -- alpha, curves --
 
     def colours(self, f):
-        self.shown = [s.like(f(s)) if s.role in tuple('RGBL') else s for s in self.shown]
+        self.shown = [s.like(f(s)) if s.role in tuple('RGBL') and not s.data else s for s in self.shown]
+        self.valued = True
+
+    def all_colours(self, f):
+        """f of each colour, shown or carried along, and its alpha's values or None."""
+        def one(s):
+            alpha = self.alpha_of(s)
+            return s.like(f(s, alpha.values if alpha else None)) if s.is_colour() else s
+        new = [one(s) for s in self.shown + self.extra]
+        self.shown, self.extra = new[:len(self.shown)], new[len(self.shown):]
         self.valued = True
 
     def set_alpha(self, mode):
-        alpha = self.find('A')
-        if not alpha or self.alpha == mode:
+        if (not self.find('A') and self.association == NONE) or self.association == mode:
             return
-        a = alpha.values
-        with np.errstate(all='ignore'):
+
+        def f(s, a):
+            if a is None:
+                return s.values
             if mode == PREMULTIPLIED:
-                self.colours(lambda s: s.values * a)
-            else:
-                self.colours(lambda s: np.where(a != 0, s.values / np.where(a != 0, a, F32(1)), s.values))
-        self.alpha = mode
+                return s.values * a
+            return np.where(a != 0, s.values / np.where(a != 0, a, F32(1)), s.values)
+        with np.errstate(all='ignore'):
+            self.all_colours(f)
+        self.association = mode
+        self.alpha = mode if self.find('A') else NONE
 
     def packed(self):
         for s in self.shown:
             s.role = 'packed' if s.role == 'A' else s.role
-        self.alpha = NONE
+        self.alpha = self.association = NONE
 
     def range(self, text):
         number = r'-?(?:\d+\.?\d*|\.\d+)'
@@ -321,8 +436,8 @@ class Model:
         if lo == hi:
             raise einval('range of nothing')
         with np.errstate(all='ignore'):
-            self.shown = [s if s.role == 'A' else s.like((s.values - lo) / (hi - lo)) for s in self.shown]
-            self.extra = [s.like((s.values - lo) / (hi - lo)) for s in self.extra]
+            self.shown = [s if s.role in ('A', 'v') else s.like((s.values - lo) / (hi - lo)) for s in self.shown]
+            self.extra = [s if s.role == 'v' else s.like((s.values - lo) / (hi - lo)) for s in self.extra]
         self.valued, self.integers_as_they_are = True, False
 
     def opaque(self):
@@ -342,7 +457,7 @@ class Model:
         if not alpha:
             return
         if gray and len(set(background.values())) > 1:
-            self.show([Shown(c, c, gray.values) for c in 'RGB'])
+            self.show([Shown(c, c, gray.values, data=gray.data) for c in 'RGB'])
         else:
             self.opaque()
         a, one = alpha.values, F32(1)
@@ -351,21 +466,33 @@ class Model:
                 k = background['R' if s.role == 'L' else s.role]
                 return (s.values if mode == PREMULTIPLIED else s.values * a) + k * (one - a)
             self.colours(f)
+        self.alpha = self.association = NONE
 
     def curve(self, target):
+        if not self.has_colours():
+            return
         if self.find('C') and self.find('K'):
             raise einval('inks have no curve')
-        if self.transfer not in ('data', 'gamma', *DECODE):
+        if self.transfer not in ('gamma', *DECODE):
             raise einval('unknown curve')
-        if self.transfer in ('data', target):
+        if self.transfer == target:
             return
         decode = DECODE.get(self.transfer, lambda v: power(v, self.gamma))
         encode = linear_to_srgb if target == 'srgb' else lambda v: v
 
-        def f(s):
-            with np.errstate(all='ignore'):
-                return encode(decode(s.values)).astype(F32)
-        self.colours(f)
+        def whole(v):
+            return encode(decode(v)).astype(F32)
+
+        def f(s, a):
+            """Of colour multiplied by alpha: divided, through the curve, multiplied; where that can't be, as it is."""
+            if a is None or self.association != PREMULTIPLIED:
+                return whole(s.values)
+            quotient = s.values / np.where(a == 0, F32(1), a)
+            can = (a != 0) & np.isfinite(a) & np.isfinite(quotient)
+            self.covered = True
+            return whole(np.where(can, quotient, s.values)) * np.where(can, a, F32(1))
+        with np.errstate(all='ignore'):
+            self.all_colours(f)
         self.transfer = target
         self.tolerance += 1
 
@@ -393,7 +520,8 @@ class Model:
             raise einval('norm')
         self.extra = []
         with np.errstate(all='ignore'):
-            self.colours(lambda s: (s.values - F32(MEAN['RGB'.index(s.role)])) / F32(STD['RGB'.index(s.role)]))
+            self.shown = [s.like((s.values - F32(MEAN['RGB'.index(s.role)])) / F32(STD['RGB'.index(s.role)])) for s in self.shown]
+        self.valued = True
 
     # -- geometry --
 
@@ -485,9 +613,8 @@ class Model:
         self.close = 0 if self.filter == 'nearest' else 1e-6
 
     def weigh(self, f):
-        a = self.find('A').values
         with np.errstate(all='ignore'):
-            self.shown = [s.like(f(s.values, a)) if s.role in tuple('RGBLCMYK') else s for s in self.shown]
+            self.all_colours(lambda s, a: s.values if a is None else f(s.values, a))
 
     def size_op(self, name, text):
         W, H = self.size()
@@ -619,7 +746,7 @@ class Model:
         if self.type or self.native:
             return
         self.set_alpha(STRAIGHT)
-        if self.transfer in ('linear', 'gamma', 'bt709') and not (self.find('C') and self.find('K')):
+        if self.transfer in ('linear', 'gamma', 'bt709') and not self.only_data() and not (self.find('C') and self.find('K')):
             self.curve('srgb')
 
     def finish(self, extension):

@@ -51,16 +51,20 @@ static void root_channels_come_first(void)
 	expect_default("Y A", LIST("A", "Y"));
 	expect_default("C M Y K", LIST("C", "M", "Y", "K"));
 	expect_default("Y", LIST("Y"));
+	expect_default("r g b", LIST("b", "g", "r"));
+	expect_default("Red GREEN blue alpha", LIST("GREEN", "Red", "Z", "alpha", "blue"));
+	expect_default("R G B", LIST("B", "G", "R", "r", "red"));
+	expect_default(".R .G .B .A", LIST(".A", ".B", ".G", ".R", "VRayZ.Z"));
 }
 
 static void else_all_channels_layer_by_layer(void)
 {
 	expect_default("Z", LIST("Z"));
 	expect_default("R G", LIST("G", "R"));
-	expect_default("v.R v.G v.B v.A w.Z", LIST("v.A", "v.B", "v.G", "v.R", "w.Z"));
+	expect_default("v.R v.G v.B v.A", LIST("v.A", "v.B", "v.G", "v.R", "w.Z"));
 	expect_default("a.R a.G a.B a.Z b.R b.G b.B", LIST("a.B", "a.G", "a.R", "a.Z", "b.B", "b.G", "b.R"));
+	expect_default("a.R a.G b.Z", LIST("a.G", "a.R", "b.Z"));
 	expect_default("channel0 channel1", LIST("channel0", "channel1"));
-	expect_default("r g b", LIST("b", "g", "r"));
 }
 
 /* name of layer i and what it shows */

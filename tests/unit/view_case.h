@@ -86,7 +86,7 @@ static inline void case_plane(struct case_picture *made, const char *name, enum 
 {
 	uint32_t p = made->part.nplanes++, c = made->part.nchannels++;
 	made->planes[p] = (struct codec_plane){(uint8_t)type, 8, 8, divisor, 1, 1};
-	made->channels[c] = (struct codec_channel){name, ORIGIN_PLANE, 0, (uint16_t)p};
+	made->channels[c] = (struct codec_channel){.name = name, .origin = ORIGIN_PLANE, .plane = (uint16_t)p};
 	made->samples[p] = samples;
 	if (!hidden)
 		made->shown[made->picture.nchannels++] = (uint16_t)c;

@@ -4,7 +4,8 @@
  *   picture W H CHUNK_W CHUNK_H INTERLEAVED ALPHA ORIENTATION TRANSFER GAMMA INTEROP ADOBE   starts a picture
  *   window  DX0 DY0 DX1 DY1 X0 Y0 X1 Y1       data and display window
  *   plane   TYPE DIVISOR XS YS NBYTES         then NBYTES of samples follow the line, row by row
- *   channel NAME ORIGIN PLANE COMPONENT SHOWN
+ *   channel NAME ORIGIN PLANE COMPONENT SHOWN DATA RY BY
+ *   luma    R G B                             the weights of luminance
  *   palette N                                 then 4 * N bytes follow
  *   key     A B C
  *   view    SEED SPEC                         answers with a line of JSON, then with the bytes of the view
@@ -248,19 +249,31 @@ static void made_plane(struct made *made, const char *line)
 
 static void made_channel(struct made *made, const char *line)
 {
-	unsigned origin, plane, component;
+	unsigned origin, plane, component, data, chroma[2];
 	int shown;
 	uint32_t c = made->part.nchannels;
-	if (c == MAX_PLANES ||
-	    sscanf(line, "channel %299s %u %u %u %d", made->words[2 + c], &origin, &plane, &component, &shown) != 5)
+	if (c == MAX_PLANES || sscanf(line, "channel %299s %u %u %u %d %u %u %u", made->words[2 + c], &origin, &plane, &component,
+				      &shown, &data, &chroma[0], &chroma[1]) != 8)
 		die(2, line);
-	made->channels[c] = (struct codec_channel){made->words[2 + c], (uint8_t)origin, (uint8_t)component, (uint16_t)plane};
+	made->channels[c] = (struct codec_channel){.name = made->words[2 + c],
+						   .origin = (uint8_t)origin,
+						   .component = (uint8_t)component,
+						   .plane = (uint16_t)plane,
+						   .data = data,
+						   .chroma = {(uint16_t)chroma[0], (uint16_t)chroma[1]}};
 	made->part.nchannels++;
 	if (shown >= 0) { /* its place in the picture */
 		made->shown[shown] = (uint16_t)c;
 		made->picture.nchannels++;
 		made->picture.channels = made->shown;
 	}
+}
+
+static void made_luma(struct made *made, const char *line)
+{
+	float *luma = made->part.luma;
+	if (sscanf(line, "luma %f %f %f", &luma[0], &luma[1], &luma[2]) != 3)
+		die(2, line);
 }
 
 static void made_palette(struct made *made, const char *line)
@@ -286,6 +299,8 @@ int main(void)
 			made_plane(&made, line);
 		else if (strncmp(line, "channel ", 8) == 0)
 			made_channel(&made, line);
+		else if (strncmp(line, "luma ", 5) == 0)
+			made_luma(&made, line);
 		else if (strncmp(line, "palette ", 8) == 0)
 			made_palette(&made, line);
 		else if (strncmp(line, "key ", 4) == 0)
