@@ -312,6 +312,50 @@ def test_luminance_without_its_chroma_is_none(tmp_path, names):
     mount.assert_clean()
 
 
+def rgba_by_openexr(path, window):
+    """R, G, B, A as OpenEXR's own RgbaInputFile reads them (ImfCRgbaFile.h), halves."""
+    import ctypes
+    import ctypes.util
+    name = next(filter(None, map(ctypes.util.find_library, ("OpenEXR-3_1", "OpenEXR-3_2", "OpenEXR-3_3", "OpenEXR-3_4", "OpenEXR"))), None)
+    if not name:
+        pytest.skip("no shared OpenEXR library")
+    library = ctypes.CDLL(name)
+    library.ImfOpenInputFile.restype = ctypes.c_void_p
+    file = ctypes.c_void_p(library.ImfOpenInputFile(os.fsencode(path)))
+    assert file.value
+    x0, y0, x1, y1 = window
+    rows, columns = y1 - y0 + 1, x1 - x0 + 1
+    out = np.zeros((rows, columns, 4), "f2")
+    base = ctypes.c_void_p(out.ctypes.data - 8 * (x0 + y0 * columns))
+    assert library.ImfInputSetFrameBuffer(file, base, ctypes.c_size_t(1), ctypes.c_size_t(columns)) == 1
+    assert library.ImfInputReadPixels(file, y0, y1) == 1
+    library.ImfCloseInputFile(file)
+    return out
+
+
+@pytest.mark.parametrize("xy", [None, AP0])
+def test_openexr_makes_the_same_colours(tmp_path, xy):
+    """Where chroma is stored (even columns and rows) every bit of the half that OpenEXR makes; between, OpenEXR interpolates over 27
+    samples and pixfs repeats: near it where the colour changes slowly."""
+    shape = 64, 96
+    v, u = np.mgrid[0:shape[0], 0:shape[1]] / 40
+    stored = {"Y": 0.6 + 0.2 * np.sin(u + v), "RY": (0.1 * np.cos(u) + 0.05)[::2, ::2], "BY": (0.1 * np.sin(v) - 0.02)[::2, ::2]}
+    stored = {k: a.astype("f2") for k, a in stored.items()}
+    channels = [Channel(k, HALF, {(0, 0): stored[k].view("u2")}, (1, 1) if k == "Y" else (2, 2)) for k in ("BY", "RY", "Y")]
+    window = 2, 4, 2 + shape[1] - 1, 4 + shape[0] - 1
+    attributes = [("chromaticities", "chromaticities", np.array(xy, "<f4").tobytes())] if xy else []
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "x.exr").write_bytes(make_exr.exr(Part(channels, window, attributes=attributes)))
+    judged = rgba_by_openexr(tmp_path / "source" / "x.exr", window)
+    with Mount(tmp_path / "source", tmp_path) as mount:
+        pixels = load(mount, "x.exr", "pixels.npy")
+    mount.assert_clean()
+    inner = slice(14, -14, 2)  # the library's filter reaches 13 samples beyond the edge
+    same = pixels.astype("f2")[inner, inner] == judged[inner, inner, :3]
+    assert same.all(), (~same).sum()
+    assert np.abs(pixels - judged[..., :3].astype("f4")).max() < 0.02
+
+
 # ---- assume= ----
 
 def test_assume_answers_for_the_whole_mount(tmp_path):
