@@ -193,7 +193,7 @@ static int check_node(struct node *node, struct err *err)
 	struct handle *handle;
 	if (node->kind == NODE_IMAGE)
 		return check_image(node, err);
-	int rc = tree_open((struct place){node, ROW_SELF}, NULL, NULL, &handle, err);
+	int rc = tree_open((struct place){node, ROW_SELF}, NULL, NULL, NULL, &handle, err);
 	if (rc == 0)
 		handle_close(handle);
 	return rc;

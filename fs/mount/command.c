@@ -41,7 +41,7 @@ enum exit_code command_cat(const char *path)
 	rc = tree_resolve(path, &place, &err);
 	bool found = rc == 0;
 	if (rc == 0)
-		rc = tree_open(place, NULL, NULL, &handle, &err);
+		rc = tree_open(place, NULL, NULL, NULL, &handle, &err);
 	if (rc == 0)
 		rc = copy_out(handle, &err);
 	if (rc)

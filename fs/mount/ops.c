@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "fs/source/archives.h"
 #include "fs/base/config.h"
@@ -219,6 +220,21 @@ static int reply_open(fuse_req_t req, struct opened *opened, struct fuse_file_in
 	return fuse_reply_open(req, info);
 }
 
+static int get_groups(void *req, int room, gid_t *ret_groups)
+{
+	return fuse_req_getgroups(req, room, ret_groups);
+}
+
+/* NULL for whom no list of files is too much: there are no others, or it is root, or the user whose process this is. */
+static struct caller *caller_of(fuse_req_t req, struct caller *caller)
+{
+	const struct fuse_ctx *context = fuse_req_ctx(req);
+	if (!config.shared || context->uid == 0 || context->uid == geteuid())
+		return NULL;
+	*caller = (struct caller){.uid = context->uid, .gid = context->gid, .get_groups = get_groups, .context = req};
+	return caller;
+}
+
 static void open_file(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 {
 	struct handle *handle;
@@ -226,11 +242,13 @@ static void open_file(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info
 	struct place place = place_of(id);
 	struct patience patience = {was_interrupted, req};
 	const struct handle_pages pages = {store_pages, &id, opened_may_be_backed(id) ? node_ino(place) : 0, &patience, false};
+	struct caller who = {0};
 	patience_set_of_thread(&patience);
-	int rc = (info->flags & O_ACCMODE) == O_RDONLY   ? tree_open(place, &patience, &pages, &handle, &err)
+	int rc = (info->flags & O_ACCMODE) == O_RDONLY   ? tree_open(place, caller_of(req, &who), &patience, &pages, &handle, &err)
 		 : (info->flags & O_ACCMODE) == O_WRONLY ? tree_open_sink(place, &handle, &err)
 							 : -EROFS;
 	patience_set_of_thread(NULL);
+	caller_end(&who);
 	if (rc) {
 		reply_err(req, rc);
 		return;

@@ -206,20 +206,25 @@ void members_unref(struct members *members)
 
 /* ---- using it ---- */
 
+int members_check_dir(const struct members *members, size_t dir, struct err *err)
+{
+	const struct member_dir *at = &members->dirs[dir];
+	struct file_id now;
+	bool on_host;
+	struct err ignored = ERR_NONE;
+	if (!at->on_host)
+		return walk_check_fresh(at->node, err) ? -ESTALE : 0;
+	if (walk_dir_id(at->node, &on_host, &now, &ignored) || !on_host || !file_id_equal(&now, &at->id))
+		return err_set(err, -ESTALE, "the directory changed");
+	return 0;
+}
+
 int members_check_names(const struct members *members, struct err *err)
 {
-	for (size_t i = 0; i < members->ndirs && !config.immutable; i++) {
-		const struct member_dir *dir = &members->dirs[i];
-		struct file_id now;
-		bool on_host;
-		struct err ignored = ERR_NONE;
-		if (!dir->on_host && walk_check_fresh(dir->node, err))
-			return -ESTALE;
-		if (dir->on_host &&
-		    (walk_dir_id(dir->node, &on_host, &now, &ignored) || !on_host || !file_id_equal(&now, &dir->id)))
-			return err_set(err, -ESTALE, "the directory changed");
-	}
-	return 0;
+	int rc = 0;
+	for (size_t i = 0; i < members->ndirs && !config.immutable && rc == 0; i++)
+		rc = members_check_dir(members, i, err);
+	return rc;
 }
 
 static uint64_t version_of(const struct node *node)
@@ -236,10 +241,26 @@ static uint64_t version_of(const struct node *node)
 	return h > 1 ? h : 2;
 }
 
-static int find(const struct members *members, size_t i, struct node **ret_node, struct err *err)
+void members_cursor_end(struct members_cursor *cursor)
 {
+	if (cursor->at.dir)
+		walk_at_close(&cursor->at);
+	cursor->at.dir = NULL;
+}
+
+static int find(struct members_cursor *cursor, size_t i, struct node **ret_node, struct stat *ret_stat, struct err *err)
+{
+	const struct members *members = cursor->members;
 	const char *path = member_path(members, i), *slash = strrchr(path, '/');
-	int rc = walk_lookup(members->dirs[members->all[i].dir].node, slash ? slash + 1 : path, ret_node, err);
+	struct node *dir = members->dirs[members->all[i].dir].node;
+	int rc = 0;
+	if (cursor->at.dir != dir) {
+		members_cursor_end(cursor);
+		rc = walk_at_open(dir, &cursor->at, err);
+		if (rc)
+			cursor->at.dir = NULL;
+	}
+	rc = rc ? rc : walk_lookup_at(&cursor->at, slash ? slash + 1 : path, ret_node, ret_stat, err);
 	if (rc == -ENOENT)
 		return err_set(err, -ESTALE, "the file is gone");
 	if (rc == 0 && (*ret_node)->kind != NODE_IMAGE) {
@@ -249,10 +270,10 @@ static int find(const struct members *members, size_t i, struct node **ret_node,
 	return rc;
 }
 
-int members_version(const struct members *members, size_t i, uint64_t *ret_version, struct err *err)
+int members_version(struct members_cursor *cursor, size_t i, uint64_t *ret_version, struct stat *ret_stat, struct err *err)
 {
 	struct node *node;
-	int rc = find(members, i, &node, err);
+	int rc = find(cursor, i, &node, ret_stat, err);
 	if (rc)
 		return rc;
 	*ret_version = version_of(node);
@@ -263,7 +284,9 @@ int members_version(const struct members *members, size_t i, uint64_t *ret_versi
 int members_open(const struct members *members, size_t i, uint64_t *version, struct image **ret_image, struct err *err)
 {
 	struct node *node;
-	int rc = find(members, i, &node, err);
+	struct members_cursor cursor = members_cursor(members);
+	int rc = find(&cursor, i, &node, NULL, err);
+	members_cursor_end(&cursor);
 	if (rc)
 		return rc;
 	uint64_t now = version_of(node);
@@ -285,7 +308,10 @@ enum image_verdict members_peek(const struct members *members, size_t i, uint64_
 	struct node *node;
 	struct walk_spec spec;
 	struct err ignored = ERR_NONE;
-	if (!image_any_used() || find(members, i, &node, &ignored))
+	struct members_cursor cursor = members_cursor(members);
+	bool found = image_any_used() && find(&cursor, i, &node, NULL, &ignored) == 0;
+	members_cursor_end(&cursor);
+	if (!found)
 		return IMAGE_UNKNOWN;
 	bool same = version_of(node) == version && walk_image_spec(node, &spec, &ignored) == 0;
 	enum image_verdict verdict = same ? image_peek(&spec.image) : IMAGE_UNKNOWN;

@@ -13,6 +13,7 @@
 
 #include "fs/image/image.h"
 #include "fs/source/node.h"
+#include "fs/source/walk.h"
 #include "fs/base/patience.h"
 
 struct member_dir {
@@ -46,15 +47,27 @@ void members_unref(struct members *members); /* NULL is fine */
 
 /* Whether names may have come or gone since: 0, or -ESTALE. */
 int members_check_names(const struct members *members, struct err *err);
+int members_check_dir(const struct members *members, size_t dir, struct err *err); /* of one of its directories */
 
 static inline const char *member_path(const struct members *members, size_t i)
 {
 	return members->paths + members->all[i].path;
 }
 
+/* For looking at many members, in any order; quickest in theirs. */
+struct members_cursor {
+	const struct members *members;
+	struct walk_at at; /* of the directory looked at last; dir NULL: none */
+};
+static inline struct members_cursor members_cursor(const struct members *members)
+{
+	return (struct members_cursor){members, {NULL, -1}};
+}
+void members_cursor_end(struct members_cursor *cursor);
+
 /* A number that is another one for another version of member i's file on the host, not 0; 1 where it lies in an archive. For
- * version see members_open; a negative errno where the file can't be looked at. */
-int members_version(const struct members *members, size_t i, uint64_t *ret_version, struct err *err);
+ * version see members_open. ret_stat: as of walk_lookup_at. A negative errno where the file can't be looked at. */
+int members_version(struct members_cursor *cursor, size_t i, uint64_t *ret_version, struct stat *ret_stat, struct err *err);
 
 /* The image, its header parsed; one reference. *version: 0, and then it becomes the file's; else the file must be that
  * version: -ESTALE. */

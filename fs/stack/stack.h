@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fs/base/caller.h"
 #include "fs/source/node.h"
 #include "fs/view/npy.h"
 #include "fs/base/patience.h"
@@ -44,9 +45,14 @@ void stack_unref(struct stack *stack); /* NULL is fine */
 void stack_stop(void);                 /* forgets all; none may be in use */
 enum stack_form stack_form_of(const char *name);
 
-/* Whether it is still right, and all members fit: to be called by open. 0, -ESTALE, -EINVAL naming the first that doesn't fit,
- * -EINTR. */
-int stack_use(struct stack *stack, const struct patience *patience, struct err *err);
+/* Whether it is still right, the caller may read every member, and all members fit: to be called by open. 0, -ESTALE, -EACCES,
+ * -EINVAL naming the first that doesn't fit, -EINTR. */
+int stack_use(struct stack *stack, struct caller *caller, const struct patience *patience, struct err *err);
+/* The same of one row: the others' rights and versions don't count. */
+int stack_use_row(struct stack *stack, uint64_t row, struct caller *caller, const struct patience *patience, struct err *err);
+/* Whether he may read every member: their files, the directories that are listed, and the way there from the root. 0, -EACCES, or
+ * -ESTALE. For whatever tells of all members. */
+int stack_may_read(struct stack *stack, struct caller *caller, const struct patience *patience, struct err *err);
 /* Reads all headers, once; others wait. 0 or -EINTR or -ENOMEM, ...: then the next one goes on where it stopped. */
 int stack_look(struct stack *stack, const struct patience *patience, struct err *err);
 

@@ -344,36 +344,3 @@ int stack_check(struct stack *stack, const struct patience *patience, struct err
 	pthread_mutex_unlock(&stack->lock);
 	return rc;
 }
-
-/* Files of the host may have changed under their names. */
-static int check_versions(struct stack *stack, const struct patience *patience, struct err *err)
-{
-	const struct members *members = stack->members;
-	for (size_t i = 0; i < members->count; i++) {
-		uint64_t now;
-		if (!members->dirs[members->all[i].dir].on_host || !stack->versions[i])
-			continue;
-		if (members_version(members, i, &now, err) || now != stack->versions[i])
-			return err_set(err, -ESTALE, "%s changed", member_path(members, i));
-		if (i % ASK_EVERY == 0 && patience_is_over(patience))
-			return err_set(err, -EINTR, "the reader gave up");
-	}
-	return 0;
-}
-
-int stack_use(struct stack *stack, const struct patience *patience, struct err *err)
-{
-	int rc = config.immutable ? 0 : members_check_names(stack->members, err);
-	pthread_mutex_lock(&stack->lock);
-	bool looked = stack->look_is_done;
-	pthread_mutex_unlock(&stack->lock);
-	if (rc == 0 && looked && !config.immutable)
-		rc = check_versions(stack, patience, err);
-	if (rc == 0)
-		rc = stack_look(stack, patience, err);
-	if (rc == -ESTALE)
-		stack_retire(stack);
-	if (rc == 0 && stack->look_err.code)
-		rc = err_copy(err, &stack->look_err);
-	return rc;
-}

@@ -167,9 +167,9 @@ const struct row row_table[] = {
 	{ROW_STACK_README, ROW_STACK, ROW_TEXT, "README.txt", has_stacks, has_stacks, text_stack_readme},
 	{ROW_STATUS_FIRST, ROW_STATUS, ROW_TEXT, "stats.json", is_root, is_root, text_stats},
 	{ROW_STATUS_FIRST + 1, ROW_STATUS, ROW_TEXT, "metrics", is_root, is_root, text_metrics},
-	{ROW_STATUS_FIRST + 2, ROW_STATUS, ROW_TEXT, "errors.jsonl", is_root, is_root, text_errors},
+	{ROW_ERRORS, ROW_STATUS, ROW_TEXT, "errors.jsonl", is_root, is_root, text_errors},
 	{ROW_STATUS_FIRST + 3, ROW_STATUS, ROW_TEXT, "formats.json", is_root, is_root, text_formats},
-	{ROW_STATUS_FIRST + 4, ROW_STATUS, ROW_TEXT, "config.json", is_root, is_root, text_config},
+	{ROW_CONFIG, ROW_STATUS, ROW_TEXT, "config.json", is_root, is_root, text_config},
 	{ROW_PREFETCH, ROW_STATUS, ROW_SINK, "prefetch", is_root, is_root, NULL},
 	{ROW_STATUS_LAST, ROW_STATUS, ROW_TEXT, "README.txt", is_root, is_root, text_readme},
 };

@@ -2,6 +2,8 @@
 #ifndef PIXFS_ROWS_H
 #define PIXFS_ROWS_H
 
+#include <sys/stat.h>
+
 #include "fs/open/handle.h"
 #include "fs/source/node.h"
 #include "fs/base/patience.h"
@@ -23,6 +25,8 @@ enum {
 	ROW_STACK_README,
 	ROW_PREFETCH,
 	ROW_STATUS_FIRST,
+	ROW_ERRORS = ROW_STATUS_FIRST + 2,
+	ROW_CONFIG = ROW_STATUS_FIRST + 4,
 	ROW_STATUS_LAST = ROW_STATUS_FIRST + 5,
 	ROW_BLOB_FIRST = 64, /* the files of attributes/, in the header's order */
 	ROW_BLOB_LAST = 255,
@@ -86,12 +90,16 @@ const struct node *tree_stack_node(const struct node *node);
 int tree_stack_lookup(struct node *dir, const char *name, const struct patience *patience, struct node_spec *ret_spec,
 		      struct err *err);
 int tree_stack_size(struct place place, uint64_t *ret_size, struct err *err);
-int tree_stack_open(struct place place, const struct patience *patience, struct handle **ret_handle, struct err *err);
+int tree_stack_open(struct place place, struct caller *caller, const struct patience *patience, struct handle **ret_handle,
+		    struct err *err);
 /* Its shape and type; a stack's error otherwise. */
 int tree_stack_array(const struct node *node, struct zarr *ret_zarr, struct err *err);
 /* The array of a NODE_ZARR, without its spec. */
 int tree_zarr(struct node *node, struct zarr *ret_zarr, struct err *err);
 int text_stack_readme(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);
+
+/* tree_stat.c: attributes, of which *st has what the host said just now (st_nlink 0: it didn't). */
+int tree_stat_found(struct place place, struct stat *st, struct err *err);
 
 /* text.c */
 int text_meta(const struct folder *folder, char **ret_text, size_t *ret_len_bytes);

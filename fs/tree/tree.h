@@ -37,9 +37,10 @@ bool tree_is_constant(struct place place);
 /* The target of a NODE_LINK, NUL-terminated. 0, or a negative errno. */
 int tree_readlink(struct place place, char *ret_target, size_t size_bytes, struct err *err);
 
-/* Opens a file for reading. patience: for a stack's first look at all headers. pages: see handle.h, may be NULL. */
-int tree_open(struct place place, const struct patience *patience, const struct handle_pages *pages, struct handle **ret_handle,
-	      struct err *err);
+/* Opens a file for reading. caller: who has to have the right to all that a stack shows (one file's is the kernel's to judge).
+ * patience: for a stack's first look at all headers. pages: see handle.h. Each may be NULL. */
+int tree_open(struct place place, struct caller *caller, const struct patience *patience, const struct handle_pages *pages,
+	      struct handle **ret_handle, struct err *err);
 
 /* Makes the array of that path whole, as who opens it next would have to (now: in any case); for a worker of the pool. */
 void tree_make_whole(const char *path, bool now);

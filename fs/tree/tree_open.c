@@ -166,8 +166,8 @@ int tree_truncate(struct place place)
 	return 0;
 }
 
-int tree_open(struct place place, const struct patience *patience, const struct handle_pages *pages, struct handle **ret_handle,
-	      struct err *err)
+int tree_open(struct place place, struct caller *caller, const struct patience *patience, const struct handle_pages *pages,
+	      struct handle **ret_handle, struct err *err)
 {
 	struct node *node = place.node;
 	if (tree_is_folder(place))
@@ -176,7 +176,7 @@ int tree_open(struct place place, const struct patience *patience, const struct 
 	if (rc)
 		return rc;
 	if (tree_stack_node(node))
-		return tree_stack_open(place, patience, ret_handle, err);
+		return tree_stack_open(place, caller, patience, ret_handle, err);
 	if (place.row == ROW_PREFETCH)
 		return err_set(err, -EACCES, "it can only be written");
 	const struct row *row = place.row ? row_find(place.row) : NULL;
@@ -199,7 +199,7 @@ void tree_make_whole(const char *path, bool now)
 	if (tree_resolve(path, &place, &ignored) != 0)
 		return;
 	const struct handle_pages pages = {.backing_key = node_ino(place), .now = now};
-	if (tree_open(place, NULL, &pages, &handle, &ignored) == 0)
+	if (tree_open(place, NULL, NULL, &pages, &handle, &ignored) == 0)
 		handle_close(handle);
 	node_unref(place.node, 1);
 }

@@ -113,10 +113,11 @@ static int open_index(struct stack *stack, const struct patience *patience, stru
 	return rc ? rc : handle_open_text(text, len, true, ret_handle, err);
 }
 
-static int open_array(struct place place, struct stack *stack, const struct patience *patience, struct handle **ret_handle,
-		      struct err *err)
+static int open_array(struct place place, struct stack *stack, struct caller *caller, const struct patience *patience,
+		      struct handle **ret_handle, struct err *err)
 {
-	int rc = stack_use(stack, patience, err);
+	int rc = place.node->kind == NODE_CHUNK ? stack_use_row(stack, place.node->index, caller, patience, err)
+						: stack_use(stack, caller, patience, err);
 	if (rc)
 		return rc;
 	struct stack_range range = {.len_bytes = stack_bytes(stack)};
@@ -130,7 +131,8 @@ static int open_array(struct place place, struct stack *stack, const struct pati
 	return handle_open_stack(stack, &range, ret_handle, err);
 }
 
-int tree_stack_open(struct place place, const struct patience *patience, struct handle **ret_handle, struct err *err)
+int tree_stack_open(struct place place, struct caller *caller, const struct patience *patience, struct handle **ret_handle,
+		    struct err *err)
 {
 	struct stack *stack;
 	char *text;
@@ -138,13 +140,15 @@ int tree_stack_open(struct place place, const struct patience *patience, struct 
 	int rc = find_stack(place.node, &stack, err);
 	if (rc)
 		return rc;
-	if (is_text(place)) {
+	if (is_text(place) || is_index(place))
+		rc = stack_may_read(stack, caller, patience, err);
+	if (rc == 0 && is_text(place)) {
 		rc = make_text(place, stack, &text, &len, err);
 		rc = rc ? rc : handle_open_text(text, len, false, ret_handle, err);
-	} else if (is_index(place)) {
+	} else if (rc == 0 && is_index(place)) {
 		rc = open_index(stack, patience, ret_handle, err);
-	} else {
-		rc = open_array(place, stack, patience, ret_handle, err);
+	} else if (rc == 0) {
+		rc = open_array(place, stack, caller, patience, ret_handle, err);
 	}
 	stack_unref(stack);
 	return rc;
