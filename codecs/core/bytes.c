@@ -11,6 +11,7 @@ void bytes_init(struct bytes *bytes, const struct bytes_class *class, uint64_t s
 	bytes->class = class;
 	atomic_init(&bytes->refs, 1);
 	bytes->size_bytes = size_bytes;
+	bytes->below = NULL;
 }
 
 struct bytes *bytes_ref(struct bytes *bytes)

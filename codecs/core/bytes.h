@@ -37,6 +37,7 @@ struct bytes {
 	const struct bytes_class *class;
 	atomic_uint refs;
 	uint64_t size_bytes;
+	struct bytes *below; /* what it is read out of, where it has a reference on that; else NULL */
 };
 
 /* For implementations: sets the fields of a new object, with one reference. */

@@ -642,6 +642,16 @@ void image_unuse(struct image *image)
 	pthread_mutex_unlock(&image->lock);
 }
 
+void image_hold(struct image *image)
+{
+	file_hold(image->codec_image->bytes);
+}
+
+void image_unhold(struct image *image)
+{
+	file_unhold(image->codec_image->bytes);
+}
+
 bool image_may_be_kept_as(const struct image *image, uint32_t part, uint32_t level, uint64_t len_bytes)
 {
 	const struct codec_header *header = image_header(image);

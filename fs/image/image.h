@@ -71,6 +71,9 @@ struct image_area image_area_of_level(const struct image *image, uint32_t part, 
 int image_use(struct image *image, const struct image_area *area, const struct patience *patience, void (*meanwhile)(void *context),
 	      void *context, struct err *err);
 void image_unuse(struct image *image);
+/* As long as it is held it is read from the descriptor that its file was opened with, whatever becomes of the file's name. */
+void image_hold(struct image *image);
+void image_unhold(struct image *image);
 /* Somebody who uses it keeps len_bytes of values that were made from this level. Where that is all there is of the image, in the
  * same number of bytes (image_may_be_kept_as), and nobody else uses it, its samples are dropped: who asks for another form of it
  * decodes it again. */

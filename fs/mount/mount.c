@@ -41,7 +41,7 @@
 #include "fs/source/own.h"
 #include "fs/source/walk.h"
 
-enum { MAX_FUSE_THREADS = GATE_THREADS, IDLE_FUSE_THREADS = 16 };
+enum { MAX_FUSE_THREADS = GATE_THREADS, IDLE_FUSE_THREADS = 16, MAX_DESCRIPTORS = 1 << 20 };
 
 /* Without a name the mount is known only to copies of it in other namespaces: it ends when nothing was open for so long. */
 enum { TICK_MS = 50, QUIET_MS = 1000 };
@@ -71,9 +71,9 @@ int mount_start_engine(void)
 	struct rlimit limit;
 	bound_free_memory();
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
+		limit.rlim_cur = limit.rlim_max < MAX_DESCRIPTORS ? limit.rlim_max : MAX_DESCRIPTORS;
 		setrlimit(RLIMIT_NOFILE, &limit);
-		file_set_limit(limit.rlim_cur > 4096 ? 1024 : (unsigned)limit.rlim_cur / 4);
+		file_set_limit(limit.rlim_cur > 4096 ? 1024 : (unsigned)limit.rlim_cur / 4, (unsigned)limit.rlim_cur / 2);
 	}
 	int rc = cache_start(config.cache_bytes);
 	rc = rc ? rc : image_start();

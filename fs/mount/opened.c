@@ -40,6 +40,18 @@ bool opened_may_be_backed(uint64_t id)
 	return may;
 }
 
+bool opened_stat(uint64_t id, struct stat *ret_stat)
+{
+	pthread_mutex_lock(&all.lock);
+	const struct opened *opened = find_file(id);
+	const struct handle *handle = opened ? opened->handle : NULL;
+	bool known = handle && (handle->kind != HANDLE_HOST || fstat(handle->fd, ret_stat) == 0);
+	if (known && handle->kind != HANDLE_HOST)
+		*ret_stat = (struct stat){.st_size = (off_t)handle->size_bytes};
+	pthread_mutex_unlock(&all.lock);
+	return known;
+}
+
 /* 0 where the file can be opened this way or that: *ret_way. Lock held. */
 static int choose_way(const struct opened *opened, enum opened_way *ret_way)
 {

@@ -26,6 +26,10 @@ struct opened {
 /* False while somebody has it open through requests: making a backing file would be in vain. */
 bool opened_may_be_backed(uint64_t id);
 
+/* What is known of a file that is open, where its place can't be asked any more: of a plain file as fstat says, of others the size.
+ * False: nobody has it open. */
+bool opened_stat(uint64_t id, struct stat *ret_stat);
+
 /* Takes the handle over, also on failure; decides how it is read. -ENOMEM, or -ESTALE: it is open with another backing file. */
 int opened_add_file(uint64_t id, struct handle *handle, struct opened **ret_opened);
 int opened_add_listing(uint64_t id, struct listing *listing, struct opened **ret_opened);

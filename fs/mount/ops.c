@@ -142,6 +142,10 @@ static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *inf
 	struct stat st;
 	struct err err = ERR_NONE;
 	int rc = tree_stat(place, &st, &err);
+	if (rc && opened_stat(id, &st)) {
+		tree_stat_open(place, &st);
+		rc = 0;
+	}
 	if (rc)
 		reply_err(req, rc);
 	else

@@ -49,6 +49,8 @@ static void handle_free(struct handle *handle)
 		cache_reserve(-(int64_t)handle->size_bytes);
 	free(handle->text);
 	text_unref(handle->kept);
+	if (handle->bytes)
+		file_unhold(handle->bytes);
 	bytes_unref(handle->bytes);
 	if (handle->fd >= 0)
 		close(handle->fd);
@@ -107,6 +109,7 @@ int handle_open_bytes(struct bytes *bytes, struct handle **ret_handle, struct er
 		return -ENOMEM;
 	}
 	handle->bytes = bytes;
+	file_hold(bytes);
 	*ret_handle = handle;
 	return 0;
 }
@@ -150,6 +153,8 @@ void handle_close(struct handle *handle)
 	if (handle && handle->kind == HANDLE_ARRAY) {
 		tell_ahead(handle);
 		whole_note(handle);
+		if (handle->held)
+			image_unhold(handle->target.image);
 		image_unuse(handle->target.image);
 	}
 	if (handle)
@@ -307,6 +312,9 @@ int handle_open_array(struct target *target, struct view *view, struct node *nod
 		handle_free(handle);
 		return rc;
 	}
+	handle->held = !handle->backing;
+	if (handle->held)
+		image_hold(target->image);
 	status_add(&status.array_opens, 1);
 	*ret_handle = handle;
 	return 0;

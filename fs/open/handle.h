@@ -40,6 +40,7 @@ struct handle {
 	struct backing *backing;    /* ARRAY: all of it, where it was made at once; one reference; else NULL */
 	uint64_t backing_key;       /* ARRAY: of handle_pages */
 	bool direct;                /* ARRAY: reads are to go to the reader's memory, past the kernel's pages */
+	bool held;                  /* ARRAY: the image's file, as not all of it is in a backing file */
 	bool again;                 /* ARRAY: it was read whole before: a backing file is worth making when there is time */
 	atomic_uint nreads;         /* ARRAY */
 	bool stored_early;          /* ARRAY: all but its last page was given to handle_pages, and only who reads that is seen */

@@ -21,20 +21,25 @@ struct file {
 	int root_fd;
 	struct file_id id;
 	int fd;                     /* -1: not open */
-	unsigned readers;           /* reads under way on fd */
+	unsigned readers;           /* reads under way on fd, and one for being held */
+	unsigned holds;             /* who wants it held */
+	bool held;                  /* fd is open for them */
 	struct file *newer, *older; /* the list of open descriptors without readers */
 	char path[];
 };
 
+static const struct bytes_class file_class;
+
 static struct {
 	pthread_mutex_t lock;
 	struct file *newest, *oldest;
-	unsigned nopen, max_open;
-} files = {.lock = PTHREAD_MUTEX_INITIALIZER, .max_open = 256};
+	unsigned nopen, max_open, nheld, max_held;
+} files = {.lock = PTHREAD_MUTEX_INITIALIZER, .max_open = 256, .max_held = 256};
 
-void file_set_limit(unsigned max_open)
+void file_set_limit(unsigned max_open, unsigned max_held)
 {
 	files.max_open = max_open;
+	files.max_held = max_held;
 }
 
 struct file_id file_id_of(const struct stat *st)
@@ -48,10 +53,14 @@ struct file_id file_id_of(const struct stat *st)
 	};
 }
 
+bool file_id_same_bytes(const struct file_id *a, const struct file_id *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns;
+}
+
 bool file_id_equal(const struct file_id *a, const struct file_id *b)
 {
-	return a->device == b->device && a->inode == b->inode && a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns &&
-	       a->ctime_ns == b->ctime_ns;
+	return file_id_same_bytes(a, b) && a->ctime_ns == b->ctime_ns;
 }
 
 int64_t file_settles_in_ns(const struct file_id *id)
@@ -80,7 +89,7 @@ static int check_version(int fd, const struct file_id *id, struct err *err)
 	if (fstat(fd, &st) != 0)
 		return err_set_source(err, -errno, "reading its attributes failed: %s", strerror(errno));
 	struct file_id now = file_id_of(&st);
-	if (!file_id_equal(&now, id))
+	if (!file_id_same_bytes(&now, id))
 		return err_set(err, -ESTALE, "the file changed since it was opened");
 	return 0;
 }
@@ -117,7 +126,7 @@ static void list_add(struct file *file)
 
 static void close_idle(unsigned max_open)
 {
-	while (files.nopen > max_open && files.oldest) {
+	while (files.nopen > max_open + files.nheld && files.oldest) {
 		struct file *file = files.oldest;
 		list_remove(file);
 		close(file->fd);
@@ -167,6 +176,53 @@ static void file_unuse(struct file *file)
 		close_idle(files.max_open);
 	}
 	pthread_mutex_unlock(&files.lock);
+}
+
+/* ---- holding ---- */
+
+static struct file *file_below(struct bytes *bytes)
+{
+	while (bytes->below)
+		bytes = bytes->below;
+	return bytes->class == &file_class ? (struct file *)bytes : NULL;
+}
+
+void file_hold(struct bytes *bytes)
+{
+	struct file *file = file_below(bytes);
+	struct err ignored = ERR_NONE;
+	if (!file)
+		return;
+	pthread_mutex_lock(&files.lock);
+	file->holds++;
+	bool wanted = !file->held && files.nheld < files.max_held;
+	if (wanted) {
+		file->held = true;
+		files.nheld++;
+	}
+	pthread_mutex_unlock(&files.lock);
+	if (!wanted || file_use(file, &ignored) >= 0)
+		return;
+	pthread_mutex_lock(&files.lock); /* it has gone already: nothing is held */
+	file->held = false;
+	files.nheld--;
+	pthread_mutex_unlock(&files.lock);
+}
+
+void file_unhold(struct bytes *bytes)
+{
+	struct file *file = file_below(bytes);
+	if (!file)
+		return;
+	pthread_mutex_lock(&files.lock);
+	bool last = --file->holds == 0 && file->held;
+	if (last) {
+		file->held = false;
+		files.nheld--;
+	}
+	pthread_mutex_unlock(&files.lock);
+	if (last)
+		file_unuse(file);
 }
 
 static ssize_t read_all(int fd, char *dst, size_t len_bytes, uint64_t offset, struct err *err)

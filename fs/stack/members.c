@@ -185,6 +185,27 @@ int members_list(struct node *dir, bool recursive, const struct patience *patien
 	return rc;
 }
 
+/* Of the archives within archives the outermost ones' files are all that there is. */
+static bool has_file(const struct members *members, size_t dir)
+{
+	const struct member_dir *at = &members->dirs[dir];
+	return !at->on_host && (dir == 0 || !at->node->in_archive);
+}
+
+void members_hold(const struct members *members)
+{
+	for (size_t i = 0; i < members->ndirs; i++)
+		if (has_file(members, i))
+			walk_hold(members->dirs[i].node);
+}
+
+void members_unhold(const struct members *members)
+{
+	for (size_t i = 0; i < members->ndirs; i++)
+		if (has_file(members, i))
+			walk_unhold(members->dirs[i].node);
+}
+
 struct members *members_ref(struct members *members)
 {
 	atomic_fetch_add(&members->refs, 1);
@@ -229,15 +250,15 @@ int members_check_names(const struct members *members, struct err *err)
 
 static uint64_t version_of(const struct node *node)
 {
-	const uint64_t words[5] = {node->id.device, node->id.inode, node->id.size_bytes, (uint64_t)node->id.mtime_ns,
-				   (uint64_t)node->id.ctime_ns};
-	uint64_t h = 0;
+	const uint64_t words[4] = {node->id.device, node->id.inode, node->id.size_bytes, (uint64_t)node->id.mtime_ns};
+	uint64_t h = 0, low = (uint64_t)node->id.ctime_ns * 0x9e3779b97f4a7c15u >> (64 - MEMBERS_CTIME_BITS);
 	if (node->in_archive)
 		return 1; /* a new version of an archive is another archive */
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < 4; i++) {
 		h = (h ^ words[i]) * 0x9e3779b97f4a7c15u;
 		h ^= h >> 29;
 	}
+	h = h >> MEMBERS_CTIME_BITS << MEMBERS_CTIME_BITS | low;
 	return h > 1 ? h : 2;
 }
 
@@ -291,7 +312,7 @@ int members_open(const struct members *members, size_t i, uint64_t *version, str
 		return rc;
 	uint64_t now = version_of(node);
 	struct walk_spec spec;
-	if (*version && *version != now)
+	if (*version && (*version ^ now) >> MEMBERS_CTIME_BITS)
 		rc = err_set(err, -ESTALE, "the file changed");
 	if (rc == 0)
 		rc = walk_image_spec(node, &spec, err);

@@ -42,6 +42,9 @@ enum { MEMBERS_MAX = 1 << 26 };
 /* Lists dir, a directory or an archive. Archives and directories below that can't be listed are left out (they were reported).
  * -EINTR, -ENOMEM, -EFBIG over MEMBERS_MAX, or why dir can't be listed. One reference. */
 int members_list(struct node *dir, bool recursive, const struct patience *patience, struct members **ret_members, struct err *err);
+/* For who has a list open: its archives' files go on to be read when their names are gone. */
+void members_hold(const struct members *members);
+void members_unhold(const struct members *members);
 struct members *members_ref(struct members *members);
 void members_unref(struct members *members); /* NULL is fine */
 
@@ -65,8 +68,10 @@ static inline struct members_cursor members_cursor(const struct members *members
 }
 void members_cursor_end(struct members_cursor *cursor);
 
-/* A number that is another one for another version of member i's file on the host, not 0; 1 where it lies in an archive. For
- * version see members_open. ret_stat: as of walk_lookup_at. A negative errno where the file can't be looked at. */
+/* A number that is another one for another version of member i's file on the host, not 0; 1 where it lies in an archive. Its lowest
+ * MEMBERS_CTIME_BITS are of the ctime alone: where only those differ the bytes are the same. For version see members_open.
+ * ret_stat: as of walk_lookup_at. A negative errno where the file can't be looked at. */
+enum { MEMBERS_CTIME_BITS = 16 };
 int members_version(struct members_cursor *cursor, size_t i, uint64_t *ret_version, struct stat *ret_stat, struct err *err);
 
 /* The image, its header parsed; one reference. *version: 0, and then it becomes the file's; else the file must be that

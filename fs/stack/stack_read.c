@@ -266,6 +266,7 @@ int stack_reader_open(struct stack *stack, struct stack_reader **ret_reader, str
 	atomic_store(&ahead->refs, 1);
 	reader->ahead = ahead;
 	reader->stack = stack_ref(stack);
+	members_hold(stack->members);
 	pthread_mutex_init(&reader->lock, NULL);
 	*ret_reader = reader;
 	return 0;
@@ -277,6 +278,7 @@ void stack_reader_close(struct stack_reader *reader)
 		return;
 	atomic_fetch_add(&reader->ahead->generation, 1);
 	ahead_unref(reader->ahead);
+	members_unhold(reader->stack->members);
 	stack_unref(reader->stack);
 	pthread_mutex_destroy(&reader->lock);
 	free(reader);

@@ -31,6 +31,10 @@ bool tree_is_array(struct place place);
 /* Attributes from headers alone: sizes are exact, nothing is decoded. */
 int tree_stat(struct place place, struct stat *ret_stat, struct err *err);
 
+/* Of a file that is open though its place can't be asked any more: *st has what its handle knows, st_nlink 0 where that is the size
+ * alone. */
+void tree_stat_open(struct place place, struct stat *st);
+
 /* True where what the place is can't change while its node lives: names and attributes may be kept for ever. */
 bool tree_is_constant(struct place place);
 

@@ -131,24 +131,9 @@ static uint32_t block_bytes(struct place place)
 	return bytes;
 }
 
-static int stat_place(struct place place, struct stat *ret_stat, struct err *err)
+static void show_made(struct place place, uint64_t size, struct stat *ret_stat)
 {
 	struct node *node = place.node;
-	uint64_t size = 0;
-	int rc = 0;
-	if (is_host(place)) {
-		rc = walk_stat(node, ret_stat, err);
-		show_host(place, ret_stat);
-		return rc;
-	}
-	if (place.row && !tree_is_folder(place))
-		rc = size_of_row(place, row_find(place.row), &size, err);
-	else if (!place.row && node_is_view(node) && node->kind != NODE_ZARR)
-		rc = size_of_view(place, &size, err);
-	else if (!place.row && (node->kind == NODE_FILE || node->kind == NODE_LINK))
-		rc = source_size(node, &size, err);
-	if (rc)
-		return rc;
 	const struct node *host = node_on_host(node);
 	int64_t mtime_ns = entry_mtime_ns(node, host);
 	mode_t type = tree_is_folder(place)                   ? S_IFDIR | 0555
@@ -176,6 +161,27 @@ static int stat_place(struct place place, struct stat *ret_stat, struct err *err
 		ret_stat->st_mtim.tv_sec--;
 	}
 	ret_stat->st_atim = ret_stat->st_ctim = ret_stat->st_mtim;
+}
+
+static int stat_place(struct place place, struct stat *ret_stat, struct err *err)
+{
+	struct node *node = place.node;
+	uint64_t size = 0;
+	int rc = 0;
+	if (is_host(place)) {
+		rc = walk_stat(node, ret_stat, err);
+		show_host(place, ret_stat);
+		return rc;
+	}
+	if (place.row && !tree_is_folder(place))
+		rc = size_of_row(place, row_find(place.row), &size, err);
+	else if (!place.row && node_is_view(node) && node->kind != NODE_ZARR)
+		rc = size_of_view(place, &size, err);
+	else if (!place.row && (node->kind == NODE_FILE || node->kind == NODE_LINK))
+		rc = source_size(node, &size, err);
+	if (rc)
+		return rc;
+	show_made(place, size, ret_stat);
 	return 0;
 }
 
@@ -202,6 +208,14 @@ int tree_stat_found(struct place place, struct stat *st, struct err *err)
 		return tree_stat(place, st, err);
 	show_host(place, st);
 	return 0;
+}
+
+void tree_stat_open(struct place place, struct stat *st)
+{
+	if (is_host(place))
+		show_host(place, st);
+	else
+		show_made(place, (uint64_t)st->st_size, st);
 }
 
 int tree_readlink(struct place place, char *ret_target, size_t size_bytes, struct err *err)

@@ -504,6 +504,7 @@ int unpack_open(const struct decoder_class *class, struct bytes *packed, uint64_
 	bytes_init(&unpacked->bytes, &unpacked_class, size_bytes);
 	unpacked->kept.drop = kept_drop;
 	unpacked->source = (struct stream_source){class, bytes_ref(packed), {size_bytes, decoder_limit_bytes(), has_mark}, 0};
+	unpacked->bytes.below = packed;
 	unpacked->damaged_at = UINT64_MAX;
 	pthread_mutex_init(&unpacked->lock, NULL);
 	pthread_condattr_t attributes;

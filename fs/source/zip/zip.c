@@ -52,6 +52,11 @@ struct archive *archive_ref(struct archive *archive)
 	return archive;
 }
 
+struct bytes *archive_bytes(const struct archive *archive)
+{
+	return archive->bytes;
+}
+
 bool archive_is_shared(const struct archive *archive)
 {
 	return atomic_load(&archive->refs) > 1;

@@ -59,6 +59,7 @@ struct archive *archive_ref(struct archive *archive);
 void archive_unref(struct archive *archive);           /* NULL is fine */
 bool archive_is_shared(const struct archive *archive); /* there is another reference than the caller's */
 
+struct bytes *archive_bytes(const struct archive *archive);   /* what it was opened from, borrowed */
 uint32_t archive_count(const struct archive *archive);        /* entries, made directories and the root included */
 uint64_t archive_memory_bytes(const struct archive *archive); /* what the index occupies */
 /* The encoding that names were read in which tell none; "" where there are no such names. */

@@ -77,6 +77,7 @@ static int window_open(struct archive *archive, uint64_t start, uint64_t size_by
 		return err_set(err, -ENOMEM, "out of memory");
 	bytes_init(&window->bytes, &window_class, size_bytes);
 	window->archive = archive_ref(archive);
+	window->bytes.below = archive->bytes;
 	window->start = start;
 	*ret_bytes = &window->bytes;
 	return 0;
