@@ -32,6 +32,7 @@ static void handle_free(struct handle *handle)
 {
 	if (handle->kind == HANDLE_ARRAY) {
 		backing_unref(handle->backing);
+		window_free(handle->window);
 		if (handle->node)
 			node_unref(handle->node, 1);
 		target_close(&handle->target);
@@ -203,12 +204,44 @@ static void note_served(struct handle *handle, size_t len_bytes, uint64_t offset
 	atomic_fetch_add_explicit(&handle->nreads, 1, memory_order_relaxed);
 }
 
+/* The first read that may need one makes it. NULL: no memory. */
+static struct window *window_of(struct handle *handle)
+{
+	const struct picture *picture = &handle->target.picture;
+	const struct window_source source = {handle->target.image, handle->view, picture->part_index, picture->level};
+	pthread_mutex_lock(&handle->pattern.lock);
+	if (!handle->window)
+		handle->window = window_new(&source);
+	struct window *window = handle->window;
+	pthread_mutex_unlock(&handle->pattern.lock);
+	return window;
+}
+
+struct made {
+	struct handle *handle;
+	struct image_reader *reader;
+	struct err *err;
+};
+
+/* As view_elements wants it: out of the window, where that is of use. */
+static int read_elements(void *context, uint64_t offset, size_t len_bytes, unsigned char *dst)
+{
+	const struct made *made = context;
+	struct window *window = window_of(made->handle);
+	int rc = window ? window_read(window, offset, len_bytes, dst, made->reader->patience, made->err) : 1;
+	return rc <= 0 ? rc : view_read_elements(made->handle->view, offset, len_bytes, dst, &made->reader->source, made->err);
+}
+
 static ssize_t read_array(struct handle *handle, void *dst, size_t len_bytes, uint64_t offset, const struct patience *patience,
 			  struct err *err)
 {
 	struct image_reader reader;
 	reader_start(&reader, handle, len_bytes, offset, patience);
-	int rc = view_read(handle->view, offset, len_bytes, dst, &reader.source, err);
+	struct made made = {handle, &reader, err};
+	const struct view_elements elements = {read_elements, &made};
+	int rc = window_may_help(handle->target.image, &handle->area)
+			 ? view_read_by(handle->view, offset, len_bytes, dst, &elements, err)
+			 : view_read(handle->view, offset, len_bytes, dst, &reader.source, err);
 	image_reader_end(&reader);
 	if (rc)
 		return rc;

@@ -12,6 +12,7 @@
 #include "fs/stack/stack.h"
 #include "fs/image/target.h"
 #include "fs/store/texts.h"
+#include "window.h"
 
 /* Takes what is written; text NULL: the file is closed. 0 or a negative errno. */
 typedef int handle_sink(void *context, const char *text, size_t len_bytes, struct err *err);
@@ -34,6 +35,7 @@ struct handle {
 	struct view *view;            /* ARRAY */
 	struct image_area area;       /* ARRAY: what reads of it can need */
 	struct image_pattern pattern; /* ARRAY */
+	struct window *window;        /* ARRAY: where a read needed one; under the pattern's lock until then */
 	struct node *node;          /* ARRAY that shows samples of a file's main image: its NODE_IMAGE, one reference; else NULL */
 	char *below;                /* ARRAY with a backing file and a node: its path below that, or NULL */
 	atomic_ullong served_bytes; /* ARRAY */

@@ -114,6 +114,25 @@ const struct view_info *view_info(const struct view *view);
 int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_source *source,
 	      struct err *err);
 
+/* The same of the elements alone, without header and container: from 0 to view_elements_size().nbytes. */
+int view_read_elements(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_source *source,
+		       struct err *err);
+
+/* As view_read, for who has elements already or makes many at once: they come through read, which does what view_read_elements
+ * does, and its errors (with words of its own) are returned. */
+struct view_elements {
+	int (*read)(void *context, uint64_t offset, size_t len_bytes, unsigned char *dst);
+	void *context;
+};
+int view_read_by(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_elements *elements,
+		 struct err *err);
+
+/* The elements' bytes, of one row (of one plane, where planes lie behind each other) and of all. */
+struct view_size {
+	uint64_t row_bytes, nbytes;
+};
+struct view_size view_elements_size(const struct view *view);
+
 /* Finds bytes of a view that is in_place, from offset (in or behind its header) on, in a decoded chunk: *ret_at is valid until the
  * chunk (0, *ret_cy) is unpinned, which is the caller's part. How many, 1 to len_bytes; 0: they lie in no chunk, nothing is pinned;
  * else the error of a pin. */
@@ -125,6 +144,8 @@ struct view_chunks {
 	uint32_t cx0, cy0, cx1, cy1;
 };
 bool view_chunks(const struct view *view, struct view_chunks *ret_chunks);
+/* The same of a range of its elements. */
+bool view_elements_chunks(const struct view *view, uint64_t offset, size_t len_bytes, struct view_chunks *ret_chunks);
 
 /* Writes all operations, a line for each kind, as they are typed. */
 void view_help(FILE *out);

@@ -103,14 +103,17 @@ static int read_blocks(struct view_reader *reader, struct view_rect rect, const 
 	uint32_t width = rect.width < most ? rect.width : most;
 	uint32_t height = pixels / width ? pixels / width : 1;
 	size_t pixel_bytes = (size_t)span->n * view->element_bytes;
-	for (uint32_t y = 0; y < rect.height; y += height)
-		for (uint32_t x = 0; x < rect.width; x += width) {
-			struct view_rect block = {rect.x + x, rect.y + y, rect.width - x < width ? rect.width - x : width,
-						  rect.height - y < height ? rect.height - y : height};
-			int rc = read_block(reader, block, span, dst + y * row_bytes + x * pixel_bytes, row_bytes);
-			if (rc)
-				return rc;
-		}
+	uint32_t across = (rect.width - 1) / width + 1, down = (rect.height - 1) / height + 1;
+	for (uint64_t i = 0; i < (uint64_t)across * down; i++) {
+		/* in the order in which the source's rows come */
+		uint32_t x = (uint32_t)(view->swaps ? i / down : i % across) * width;
+		uint32_t y = (uint32_t)(view->swaps ? i % down : i / across) * height;
+		struct view_rect block = {rect.x + x, rect.y + y, rect.width - x < width ? rect.width - x : width,
+					  rect.height - y < height ? rect.height - y : height};
+		int rc = read_block(reader, block, span, dst + y * row_bytes + x * pixel_bytes, row_bytes);
+		if (rc)
+			return rc;
+	}
 	return 0;
 }
 
@@ -235,19 +238,26 @@ static int read_elements(struct view_reader *reader, uint64_t offset, size_t len
 	return 0;
 }
 
-/* As png_out_fetch. */
-static int fetch_elements(void *context, uint64_t offset, size_t len_bytes, unsigned char *dst)
+int view_read_elements(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_source *source,
+		       struct err *err)
 {
-	return read_elements(context, offset, len_bytes, dst);
+	struct view_reader reader = {.view = view, .source = source, .err = err};
+	reader.layouts = malloc(view->stages[0].base.part->nplanes * sizeof *reader.layouts);
+	int rc =
+		reader.layouts ? read_elements(&reader, offset, len_bytes, dst) : err_set(err, -ENOMEM, "no memory to read a view");
+	for (size_t i = 0; i < sizeof reader.buffers / sizeof *reader.buffers; i++)
+		free(reader.buffers[i].data);
+	free(reader.layouts);
+	return rc;
 }
 
-static int read_container(struct view_reader *reader, uint64_t offset, size_t len_bytes, unsigned char *dst)
+static int read_container(const struct view *view, uint64_t offset, size_t len_bytes, unsigned char *dst,
+			  const struct view_elements *elements, struct err *err)
 {
-	const struct view *view = reader->view;
 	if (view->info.container != VIEW_PNG)
-		return read_elements(reader, offset - view->info.header_bytes, len_bytes, dst);
-	int rc = png_out_read(&view->png, offset, len_bytes, dst, fetch_elements, reader);
-	return rc == -ENOMEM ? err_set(reader->err, rc, "no memory to make a PNG") : rc;
+		return elements->read(elements->context, offset - view->info.header_bytes, len_bytes, dst);
+	int rc = png_out_read(&view->png, offset, len_bytes, dst, elements->read, elements->context);
+	return rc == -ENOMEM ? err_set(err, rc, "no memory to make a PNG") : rc;
 }
 
 static void read_prefix(const struct view *view, size_t offset, size_t len_bytes, void *dst)
@@ -258,8 +268,8 @@ static void read_prefix(const struct view *view, size_t offset, size_t len_bytes
 	memcpy(dst, (view->info.container == VIEW_NPY ? npy : view->prefix) + offset, len_bytes);
 }
 
-int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_source *source,
-	      struct err *err)
+int view_read_by(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_elements *elements,
+		 struct err *err)
 {
 	unsigned char *out = dst;
 	if (offset < view->info.header_bytes) {
@@ -270,16 +280,26 @@ int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *
 		out += part;
 		len_bytes -= part;
 	}
-	if (!len_bytes)
-		return 0;
-	struct view_reader reader = {.view = view, .source = source, .err = err};
-	reader.layouts = malloc(view->stages[0].base.part->nplanes * sizeof *reader.layouts);
-	int rc = reader.layouts ? read_container(&reader, offset, len_bytes, out)
-				: err_set(err, -ENOMEM, "no memory to read a view");
-	for (size_t i = 0; i < sizeof reader.buffers / sizeof *reader.buffers; i++)
-		free(reader.buffers[i].data);
-	free(reader.layouts);
-	return rc;
+	return len_bytes ? read_container(view, offset, len_bytes, out, elements, err) : 0;
+}
+
+struct maker {
+	const struct view *view;
+	const struct view_source *source;
+	struct err *err;
+};
+
+static int make_elements(void *context, uint64_t offset, size_t len_bytes, unsigned char *dst)
+{
+	const struct maker *maker = context;
+	return view_read_elements(maker->view, offset, len_bytes, dst, maker->source, maker->err);
+}
+
+int view_read(const struct view *view, uint64_t offset, size_t len_bytes, void *dst, const struct view_source *source,
+	      struct err *err)
+{
+	struct maker maker = {view, source, err};
+	return view_read_by(view, offset, len_bytes, dst, &(struct view_elements){make_elements, &maker}, err);
 }
 
 ssize_t view_find(const struct view *view, uint64_t offset, size_t len_bytes, const struct view_source *source, const void **ret_at,
@@ -297,7 +317,15 @@ struct recorder {
 
 static void record_want(void *context, uint32_t cx0, uint32_t cy0, uint32_t cx1, uint32_t cy1)
 {
-	*(struct recorder *)context = (struct recorder){{cx0, cy0, cx1, cy1}, true};
+	struct recorder *recorder = context;
+	struct view_chunks *all = &recorder->chunks;
+	if (!recorder->any)
+		*all = (struct view_chunks){cx0, cy0, cx1, cy1};
+	recorder->any = true;
+	all->cx0 = cx0 < all->cx0 ? cx0 : all->cx0;
+	all->cy0 = cy0 < all->cy0 ? cy0 : all->cy0;
+	all->cx1 = cx1 > all->cx1 ? cx1 : all->cx1;
+	all->cy1 = cy1 > all->cy1 ? cy1 : all->cy1;
 }
 
 bool view_chunks(const struct view *view, struct view_chunks *ret_chunks)
@@ -307,6 +335,30 @@ bool view_chunks(const struct view *view, struct view_chunks *ret_chunks)
 	struct view_reader reader = {.view = view, .source = &source};
 	if (view->info.header_bytes < view->info.nbytes)
 		stage_want(&reader, (struct view_rect){0, 0, view->width, view->height});
+	if (recorder.any)
+		*ret_chunks = recorder.chunks;
+	return recorder.any;
+}
+
+struct view_size view_elements_size(const struct view *view)
+{
+	uint64_t row_bytes = (uint64_t)view->width * view->element_bytes * (view->chw ? 1 : view->nout);
+	return (struct view_size){row_bytes, row_bytes * view->height * (view->chw ? view->nout : 1)};
+}
+
+bool view_elements_chunks(const struct view *view, uint64_t offset, size_t len_bytes, struct view_chunks *ret_chunks)
+{
+	struct recorder recorder = {.any = false};
+	const struct view_source source = {.context = &recorder, .want = record_want};
+	struct view_reader reader = {.view = view, .source = &source};
+	uint64_t pixel_bytes = (uint64_t)view->element_bytes * (view->chw ? 1 : view->nout);
+	uint64_t plane_bytes = pixel_bytes * view->width * view->height, end = offset + len_bytes;
+	for (uint64_t at = offset, next; at < end; at = next) { /* at most one plane, but for chw */
+		next = (at / plane_bytes + 1) * plane_bytes < end ? (at / plane_bytes + 1) * plane_bytes : end;
+		uint64_t within = at % plane_bytes;
+		struct span span = {.first = within / pixel_bytes, .end = (within + (next - at) - 1) / pixel_bytes + 1};
+		want_span(&reader, &span);
+	}
 	if (recorder.any)
 		*ret_chunks = recorder.chunks;
 	return recorder.any;
