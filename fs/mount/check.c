@@ -221,12 +221,12 @@ static void *worker(void *context)
 
 static void draw_progress(struct check *check)
 {
-	enum { WIDTH = 30 };
+	const int width = 30;
 	double seconds = (double)(pool_now_ns() - check->start_ns) / 1e9;
 	double part = check->total_bytes ? (double)check->done_bytes / (double)check->total_bytes : 1;
-	int filled = (int)(part * WIDTH);
+	int filled = (int)(part * width);
 	fprintf(stderr, "\r[%.*s%.*s] %zu/%zu files  %.1f MB/s  %.0f s left  %zu damaged \033[K", filled,
-		"##############################", WIDTH - filled, "..............................", check->done, check->count,
+		"##############################", width - filled, "..............................", check->done, check->count,
 		seconds > 0 ? (double)check->done_bytes / 1e6 / seconds : 0, part > 0 ? seconds / part * (1 - part) : 0,
 		check->damaged);
 	fflush(stderr);
