@@ -23,7 +23,7 @@
 #include "fs/source/root.h"
 #include "fs/source/walk.h"
 
-enum { FOR_EVER_S = 365 * 24 * 3600 };
+static const double for_ever_s = 365 * 24 * 3600;
 
 static void (*ready)(void);
 static struct fuse_session *the_session;
@@ -46,7 +46,7 @@ static struct place place_of(fuse_ino_t id)
 static double timeout_of(struct place place)
 {
 	if (config.immutable || tree_is_constant(place))
-		return FOR_EVER_S;
+		return for_ever_s;
 	return place.row && !tree_is_folder(place) ? 0 : config.timeout_s; /* the status files change all the time */
 }
 
@@ -371,7 +371,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *inf
 	}
 	info->fh = (uint64_t)(uintptr_t)opened;
 	info->cache_readdir = 1;
-	info->keep_cache = timeout_of(place) == FOR_EVER_S;
+	info->keep_cache = timeout_of(place) == for_ever_s;
 	if (fuse_reply_open(req, info) == -ENOENT)
 		opened_close(opened);
 }
