@@ -13,7 +13,7 @@
 #include <time.h>
 
 enum { LATE_THREADS = 6, MAX_THREADS = 256 };
-static const uint64_t LATE_NS = 50 * 1000 * 1000;
+static const uint64_t LATE_NS = 50 * 1000 * 1000, AGAIN_NS = 1000 * 1000 * 1000;
 
 struct queue {
 	struct pool_task *head, **tail;
@@ -27,7 +27,9 @@ static struct {
 	bool watched;
 	struct queue queues[POOL_KINDS];
 	pthread_t threads[MAX_THREADS + LATE_THREADS];
-	unsigned nthreads;
+	unsigned nthreads, wanted; /* those that run, and the regular ones that shall: the first of them */
+	atomic_bool short_handed;  /* some could not be started */
+	uint64_t tried_ns;
 	unsigned nnext, most_next; /* threads that run NEXT tasks, and how many may */
 	pthread_cond_t told;       /* what threads in pool_work_until sleep on */
 	unsigned nasleep;          /* those that do */
@@ -151,6 +153,29 @@ static void *late_main(void *unused)
 	return NULL;
 }
 
+/* Starts those that are missing, until one can't be: its error. Lock held. */
+static int start_threads(void)
+{
+	int rc = 0;
+	while (rc == 0 && pool.nthreads < pool.wanted + LATE_THREADS) {
+		rc = pthread_create(&pool.threads[pool.nthreads], NULL, pool.nthreads < pool.wanted ? regular_main : late_main,
+				    NULL);
+		pool.nthreads += rc == 0;
+	}
+	pool.tried_ns = pool_now_ns();
+	atomic_store(&pool.short_handed, rc != 0);
+	return rc;
+}
+
+/* What a limit on threads or memory refused it may allow later. */
+static void start_missing(uint64_t now_ns)
+{
+	pthread_mutex_lock(&pool.lock);
+	if (!pool.stopping && now_ns - pool.tried_ns > AGAIN_NS)
+		start_threads();
+	pthread_mutex_unlock(&pool.lock);
+}
+
 int pool_start(unsigned nthreads)
 {
 	pthread_condattr_t attributes;
@@ -161,17 +186,13 @@ int pool_start(unsigned nthreads)
 	pthread_cond_init(&pool.told, NULL);
 	pthread_condattr_destroy(&attributes);
 	pool.stopping = false;
-	unsigned wanted = nthreads < MAX_THREADS ? nthreads : MAX_THREADS;
-	pool.most_next = wanted > 1 ? wanted - 1 : 1;
-	for (pool.nthreads = 0; pool.nthreads < wanted + LATE_THREADS; pool.nthreads++) {
-		int rc =
-			pthread_create(&pool.threads[pool.nthreads], NULL, pool.nthreads < wanted ? regular_main : late_main, NULL);
-		if (rc && pool.nthreads == 0)
-			return -rc;
-		if (rc)
-			break;
-	}
-	return 0;
+	pool.wanted = nthreads < MAX_THREADS ? nthreads : MAX_THREADS;
+	pool.most_next = pool.wanted > 1 ? pool.wanted - 1 : 1;
+	pool.nthreads = 0;
+	pthread_mutex_lock(&pool.lock);
+	int rc = start_threads();
+	pthread_mutex_unlock(&pool.lock);
+	return pool.nthreads ? 0 : -rc;
 }
 
 void pool_stop(void)
@@ -200,7 +221,9 @@ static void enqueue(struct pool_task *task, enum pool_kind kind)
 
 void pool_submit(struct pool_task *task, enum pool_kind kind)
 {
-	task->submitted_ns = pool_now_ns();
+	uint64_t now_ns = task->submitted_ns = pool_now_ns();
+	if (atomic_load_explicit(&pool.short_handed, memory_order_relaxed))
+		start_missing(now_ns);
 	pthread_mutex_lock(&pool.lock);
 	enqueue(task, kind);
 	bool wake = pool.nidle > 0 && (kind != POOL_NEXT || pool.nnext < pool.most_next), watch = needs_watch();

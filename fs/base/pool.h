@@ -27,8 +27,9 @@ struct pool_task {
 	uint64_t submitted_ns;
 };
 
-int pool_start(unsigned nthreads); /* 0 or a negative errno */
-void pool_stop(void);              /* runs what is queued, then ends the threads */
+int pool_start(
+	unsigned nthreads); /* 0 or a negative errno: none runs. Those that can't be started are tried again, once a second */
+void pool_stop(void);       /* runs what is queued, then ends the threads */
 void pool_submit(struct pool_task *task, enum pool_kind kind);
 /* Submits a DECODE task where a thread has nothing to do; false: there is none, or other tasks come first. */
 bool pool_submit_if_idle(struct pool_task *task);

@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "fs/base/status.h"
+#include "fs/store/cache.h"
 
-enum { FIRST_BUCKETS = 4096, TRIM_EVERY = 100000, ROW_BITS = 8, POINTER_ALIGN_BITS = 4 };
+enum { FIRST_BUCKETS = 4096, TRIM_EVERY = 100000, ROW_BITS = 8, POINTER_ALIGN_BITS = 4, CHARGE_BYTES = 64 << 10 };
 
 static struct {
 	pthread_mutex_t lock;
@@ -51,6 +52,24 @@ uint64_t node_child_ino(struct place parent, const char *name, uint64_t salt)
 	return ino > 1 ? ino : 2;
 }
 
+/* ---- what nodes cost, as malloc counts it and with a pointer to each in the table ---- */
+
+static int64_t cost_bytes(struct node *node)
+{
+	size_t slot_bytes = node->slot ? malloc_usable_size(node->slot) + 2 * sizeof(size_t) : 0;
+	return (int64_t)(malloc_usable_size(node) + 2 * sizeof(size_t) + slot_bytes);
+}
+
+/* Counted against the cache's budget in steps: without the table's lock. */
+static void charge(int64_t change_bytes)
+{
+	static atomic_llong held_bytes;
+	int64_t before = atomic_fetch_add_explicit(&held_bytes, change_bytes, memory_order_relaxed), after = before + change_bytes;
+	int64_t steps = after / CHARGE_BYTES - before / CHARGE_BYTES;
+	if (steps)
+		cache_reserve(steps * CHARGE_BYTES);
+}
+
 static struct node *node_new(struct node *parent, unsigned row, const char *name, const struct node_spec *spec)
 {
 	size_t len = strlen(name);
@@ -84,8 +103,10 @@ static struct node *node_new(struct node *parent, unsigned row, const char *name
 	return node;
 }
 
-static void node_free(struct node *node)
+/* How many bytes are to be charged no more. */
+static int64_t node_free(struct node *node)
 {
+	int64_t freed_bytes = cost_bytes(node);
 	if (node->slot) {
 		archive_unref(node->slot->archive);
 		if (node->slot->is_deep)
@@ -95,29 +116,35 @@ static void node_free(struct node *node)
 	}
 	free(node);
 	status_sub(&status.nodes, 1);
+	return freed_bytes;
 }
 
 void node_stop(void)
 {
+	int64_t freed_bytes = 0;
 	/* what the kernel didn't forget before the unmount */
 	for (size_t i = 0; table.buckets && i < table.nbuckets; i++)
 		while (table.buckets[i]) {
 			struct node *node = table.buckets[i];
 			table.buckets[i] = node->bucket_next;
-			node_free(node);
+			freed_bytes += node_free(node);
 		}
 	free(table.buckets);
 	table.buckets = NULL;
+	charge(-freed_bytes);
 }
 
 struct node *node_root_new(const struct node_spec *spec, const char *name)
 {
-	return node_new(NULL, 0, name, spec);
+	struct node *root = node_new(NULL, 0, name, spec);
+	if (root)
+		charge(cost_bytes(root));
+	return root;
 }
 
 void node_root_free(struct node *root)
 {
-	node_free(root);
+	charge(-node_free(root));
 }
 
 /* ---- the table ---- */
@@ -184,6 +211,7 @@ struct node *node_child(struct place parent, const char *name, const struct node
 	struct node *node = table.buckets[bucket_of(parent.node, parent.row, name, table.nbuckets)];
 	while (node && (!node->current || node->parent != parent.node || node->row != parent.row || strcmp(node->name, name) != 0))
 		node = node->bucket_next;
+	int64_t made_bytes = 0;
 	if (node && is_same(node, spec)) {
 		node->refs++;
 	} else {
@@ -193,9 +221,12 @@ struct node *node_child(struct place parent, const char *name, const struct node
 		if (node) {
 			parent.node->refs++;
 			table_add(node);
+			made_bytes = cost_bytes(node);
 		}
 	}
 	pthread_mutex_unlock(&table.lock);
+	if (made_bytes)
+		charge(made_bytes);
 	return node;
 }
 
@@ -232,10 +263,13 @@ void node_unref(struct node *node, uint64_t count)
 	}
 	pthread_mutex_unlock(&table.lock);
 	unsigned ndead = 0;
+	int64_t freed_bytes = 0;
 	for (struct node *next; dead; dead = next, ndead++) { /* an archive's index may take long to free: without the lock */
 		next = dead->bucket_next;
-		node_free(dead);
+		freed_bytes += node_free(dead);
 	}
+	if (ndead)
+		charge(-freed_bytes);
 	give_back(ndead);
 }
 

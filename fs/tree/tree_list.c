@@ -7,8 +7,13 @@
 
 #include "rows.h"
 #include "fs/source/walk.h"
+#include "fs/store/cache.h"
 
-enum { MAX_LISTED_VIEWS = 32 };
+enum {
+	MAX_LISTED_VIEWS = 32,
+	WALK_BYTES = 33 << 10, /* the buffer of an open directory, as glibc makes it */
+	NAME_BYTES = 24,       /* what malloc adds to a name, rounded up */
+};
 
 struct name {
 	char *text;
@@ -21,7 +26,8 @@ struct listing {
 	struct place place; /* with a reference on its node */
 	struct name *names;
 	size_t count, room;
-	struct zarr zarr; /* behind the names: its chunks; ndim 0: none */
+	size_t held_bytes; /* charged */
+	struct zarr zarr;  /* behind the names: its chunks; ndim 0: none */
 	char chunk_name[ZARR_NAME_BYTES];
 };
 
@@ -39,6 +45,7 @@ static int listing_add(struct listing *listing, const char *text, bool is_folder
 	if (!copy)
 		return -ENOMEM;
 	listing->names[listing->count++] = (struct name){copy, ino, is_folder};
+	listing->held_bytes += strlen(text) + NAME_BYTES;
 	return 0;
 }
 
@@ -135,6 +142,8 @@ int tree_list(struct place place, struct listing **ret_listing, struct err *err)
 			err_set(err, rc, "no memory");
 	}
 	folder_close(&folder);
+	listing->held_bytes += sizeof *listing + listing->room * sizeof *listing->names + (listing->walk ? WALK_BYTES : 0);
+	cache_reserve((int64_t)listing->held_bytes);
 	if (rc)
 		tree_list_close(listing);
 	else
@@ -185,5 +194,6 @@ void tree_list_close(struct listing *listing)
 		free(listing->names[i].text);
 	free(listing->names);
 	node_unref(listing->place.node, 1);
+	cache_reserve(-(int64_t)listing->held_bytes);
 	free(listing);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fs/base/status.h"
+#include "fs/store/cache.h"
 
 static int passed, failed;
 
@@ -91,18 +92,38 @@ static void test_paths_that_are_too_long(void)
 		node_unref(nodes[i], 1);
 }
 
+/* In steps of 64 KiB. */
+static void test_nodes_are_charged(void)
+{
+	enum { COUNT = 10000, STEP_BYTES = 64 << 10 };
+	static struct node *nodes[COUNT];
+	struct node_spec spec = {.kind = NODE_ARRAY};
+	char name[32];
+	uint64_t before = cache_room_bytes();
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(name, sizeof name, "crop=%d:0:1:1.f32", i);
+		nodes[i] = node_child((struct place){root, ROW_VIEWS}, name, &spec);
+	}
+	expect("nodes take room from the cache", before - cache_room_bytes() >= COUNT * sizeof *nodes[0] - STEP_BYTES);
+	for (int i = 0; i < COUNT; i++)
+		node_unref(nodes[i], 1);
+	expect("and give it back", before - cache_room_bytes() + STEP_BYTES <= 2 * STEP_BYTES);
+}
+
 int main(void)
 {
 	struct node_spec spec = {.kind = NODE_DIR};
-	if (node_start() != 0 || !(root = node_root_new(&spec, "")))
+	if (cache_start(64 << 20) != 0 || node_start() != 0 || !(root = node_root_new(&spec, "")))
 		return 1;
 	test_look_ups();
 	test_children_hold_their_parent();
 	test_numbers();
 	test_paths_that_are_too_long();
+	test_nodes_are_charged();
 	expect("nothing is left but the root", atomic_load(&status.nodes) == 1);
 	node_stop();
 	node_root_free(root);
+	cache_stop();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

@@ -5,7 +5,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "case.h"
@@ -297,6 +299,53 @@ static void one_thread_runs_next_tasks_too(void)
 	pool_stop();
 }
 
+/* Address space for the stacks of one or two threads at the start, and for all of them two seconds later. */
+static void threads_that_could_not_start_are_tried_again(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	enum { TASKS = 4 };
+	struct pool_task tasks[TASKS], last = {.run = release};
+	struct rlimit before, tight;
+	unsigned long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
+	pthread_attr_t attributes;
+	CHECK(file && fscanf(file, "%lu", &pages) == 1);
+	fclose(file);
+	CHECK(getrlimit(RLIMIT_AS, &before) == 0);
+	tight = before;
+	tight.rlim_cur = pages * 4096 + (100u << 20);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 64u << 20);
+	pthread_setattr_default_np(&attributes);
+	CHECK(setrlimit(RLIMIT_AS, &tight) == 0);
+	int rc = pool_start(TASKS);
+	CHECK(setrlimit(RLIMIT_AS, &before) == 0);
+	CHECK(rc == 0);
+	atomic_store(&waiting, 0);
+	atomic_store(&released, false);
+	for (unsigned i = 0; i < TASKS; i++) {
+		tasks[i].run = wait_for_release;
+		pool_submit(&tasks[i], POOL_MEMBER); /* which only regular threads run */
+	}
+	usleep(100000);
+	CHECK(atomic_load(&waiting) < TASKS);
+	for (unsigned i = 0; i < 8 && atomic_load(&waiting) < TASKS; i++) {
+		usleep(300000);
+		struct pool_task *more = malloc(sizeof *more);
+		more->run = count_run;
+		pool_submit(more, POOL_MEMBER);
+	}
+	for (unsigned i = 0; i < 2000 && atomic_load(&waiting) < TASKS; i++)
+		usleep(500);
+	CHECK(atomic_load(&waiting) == TASKS);
+	pool_submit(&last, POOL_DECODE); /* by the late shift */
+	pool_stop();
+	pthread_attr_setstacksize(&attributes, 8u << 20);
+	pthread_setattr_default_np(&attributes);
+	pthread_attr_destroy(&attributes);
+#endif
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -310,6 +359,7 @@ int main(void)
 		CASE(one_thread_runs_next_tasks_too),
 		CASE(a_thread_that_waits_runs_decode_tasks),
 		CASE(it_goes_on_when_it_is_told),
+		CASE(threads_that_could_not_start_are_tried_again),
 	};
 	return run_cases(cases, sizeof cases / sizeof *cases);
 }
