@@ -237,6 +237,13 @@ static struct image *table_find(const struct image_key *key)
 	return image;
 }
 
+/* Somebody found it once more, maybe by another path. */
+static void found_at(struct image *image, const struct image_spec *spec)
+{
+	if (image->codec_image && !spec->archive)
+		file_found_at(image->codec_image->bytes, spec->host_path);
+}
+
 static int get_once(const struct image_spec *spec, struct image **ret_image, struct err *err)
 {
 	struct image_key key = key_of(spec);
@@ -248,6 +255,7 @@ static int get_once(const struct image_spec *spec, struct image **ret_image, str
 		while (image->opening)
 			pthread_cond_wait(&table.opened, &table.lock);
 		pthread_mutex_unlock(&table.lock);
+		found_at(image, spec);
 	} else {
 		image = image_new(spec);
 		if (!image) {

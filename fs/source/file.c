@@ -25,7 +25,7 @@ struct file {
 	unsigned holds;             /* who wants it held */
 	bool held;                  /* fd is open for them */
 	struct file *newer, *older; /* the list of open descriptors without readers */
-	char path[];
+	char *path;                 /* where it was found last */
 };
 
 static const struct bytes_class file_class;
@@ -146,9 +146,11 @@ static int file_use(struct file *file, struct err *err)
 		return file->fd;
 	}
 	close_idle(files.max_open ? files.max_open - 1 : 0);
+	char *path = strdup(file->path);
 	pthread_mutex_unlock(&files.lock);
 
-	int fd = file_open(file->root_fd, file->path, &file->id, err);
+	int fd = path ? file_open(file->root_fd, path, &file->id, err) : err_set(err, -ENOMEM, "no memory to open it");
+	free(path);
 	if (fd < 0)
 		return fd;
 	if (!config.immutable)
@@ -298,6 +300,7 @@ static void file_free(struct bytes *bytes)
 		files.nopen--;
 	}
 	pthread_mutex_unlock(&files.lock);
+	free(file->path);
 	free(file);
 }
 
@@ -305,14 +308,31 @@ static const struct bytes_class file_class = {file_read, file_free, file_read_pi
 
 struct bytes *file_bytes(int root_fd, const char *path, const struct file_id *id)
 {
-	size_t len = strlen(path);
-	struct file *file = calloc(1, sizeof *file + len + 1);
-	if (!file)
+	struct file *file = calloc(1, sizeof *file);
+	char *copy = strdup(path);
+	if (!file || !copy) {
+		free(file);
+		free(copy);
 		return NULL;
+	}
 	bytes_init(&file->bytes, &file_class, id->size_bytes);
 	file->root_fd = root_fd;
 	file->id = *id;
 	file->fd = -1;
-	memcpy(file->path, path, len + 1);
+	file->path = copy;
 	return &file->bytes;
+}
+
+void file_found_at(struct bytes *bytes, const char *path)
+{
+	if (bytes->class != &file_class)
+		return;
+	struct file *file = (struct file *)bytes;
+	pthread_mutex_lock(&files.lock);
+	char *copy = strcmp(file->path, path) == 0 ? NULL : strdup(path);
+	if (copy) {
+		free(file->path);
+		file->path = copy;
+	}
+	pthread_mutex_unlock(&files.lock);
 }

@@ -36,6 +36,10 @@ int64_t file_settles_in_ns(const struct file_id *id);
  * Nothing is opened yet. Reads give -ESTALE once the file at that path is another version. NULL: no memory. */
 struct bytes *file_bytes(int root_fd, const char *path, const struct file_id *id);
 
+/* The version is found at this path now: another one where a directory above was renamed, which leaves all times of the file as
+ * they were. Of other bytes nothing happens. */
+void file_found_at(struct bytes *bytes, const char *path);
+
 /* Opens the file and checks that it is that version. A descriptor, or a negative errno with words. */
 int file_open(int root_fd, const char *path, const struct file_id *id, struct err *err);
 

@@ -106,10 +106,11 @@ static int open_archive(struct node *node, struct archive **ret_archive, struct 
 	int rc = walk_image_spec(node, spec, err);
 	if (rc == 0)
 		rc = image_spec_bytes(&spec->image, &bytes, err);
+	if (rc == 0)
+		rc = open_shared(node, bytes, ret_archive, err);
+	if (rc == 0 && !node->in_archive)
+		file_found_at(archive_bytes(*ret_archive), spec->image.host_path);
 	free(spec);
-	if (rc)
-		return rc;
-	rc = open_shared(node, bytes, ret_archive, err);
 	bytes_unref(bytes);
 	if (rc == 0 && depth > 2) {
 		node->slot->is_deep = true;

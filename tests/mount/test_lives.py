@@ -204,6 +204,14 @@ def test_a_plain_file_that_is_gone_is_read_on(source, mounted):
         assert file.read() == bytes(range(256)) * 4096 and os.fstat(file.fileno()).st_size == 1 << 20
 
 
+def limited(folder, descriptors):
+    """A pixfs that may have so many open."""
+    path = folder / "limited"
+    path.write_text(f"#!/bin/sh\nulimit -n {descriptors}\nexec '{pixmount.BIN}' \"$@\"\n")
+    path.chmod(0o755)
+    return str(path)
+
+
 def test_more_open_arrays_than_descriptors(tmp_path, mounted, monkeypatch):
     """Beyond a half of the limit the rest are opened by their paths: attributes may change, names may not."""
     folder = tmp_path / "source"
@@ -211,10 +219,7 @@ def test_more_open_arrays_than_descriptors(tmp_path, mounted, monkeypatch):
     names = [f"{i:03d}.png" for i in range(120)]
     for name in names:
         put(str(folder / name), png(10)[0])
-    limited = tmp_path / "limited"
-    limited.write_text(f"#!/bin/sh\nulimit -n 96\nexec '{pixmount.BIN}' \"$@\"\n")
-    limited.chmod(0o755)
-    monkeypatch.setattr(pixmount, "BIN", str(limited))
+    monkeypatch.setattr(pixmount, "BIN", limited(tmp_path, 96))
     mount = mounted(folder, "cache_size=256K,nopassthrough")
     held = [os.open(mount.at(name, "pixels.f32"), os.O_RDONLY) for name in names]
     for name in names:
@@ -222,3 +227,24 @@ def test_more_open_arrays_than_descriptors(tmp_path, mounted, monkeypatch):
     for fd in held:
         assert (np.frombuffer(os.pread(fd, SIDE * SIDE * 12, 0), "<f4") == png(10)[1]).all()
         os.close(fd)
+
+
+@pytest.mark.parametrize("kind", ["png", "zip"])
+def test_what_lies_in_a_renamed_folder_is_found_there(tmp_path, mounted, monkeypatch, kind):
+    """The version is known, by its old path, and its descriptor was closed since."""
+    folder = tmp_path / "source"
+    (folder / "old").mkdir(parents=True)
+    samples = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    data, expected = make_png.png(samples, make_png.RGB, 8, filters=(0,)), (samples / np.float32(255)).tobytes()
+    put(str(folder / "old" / f"a.{kind}"), data if kind == "png" else zip_of(Entry(b"a.png", data, STORED)))
+    names = [f"{i:03d}.png" for i in range(40)]
+    for name in names:
+        put(str(folder / name), data)
+    monkeypatch.setattr(pixmount, "BIN", limited(tmp_path, 96))
+    mount = mounted(folder, "cache_size=256K,nopassthrough")
+    inside = [f"a.{kind}"] + ["a.png"] * (kind == "zip") + ["pixels.f32"]
+    assert read_all(mount.at("old", *inside)) == expected
+    for name in names:
+        read_all(mount.at(name, "pixels.f32"))
+    os.rename(folder / "old", folder / "new")
+    assert read_all(mount.at("new", *inside)) == expected
