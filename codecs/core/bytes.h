@@ -31,6 +31,8 @@ struct bytes_class {
 	void (*free)(struct bytes *bytes);
 	/* All pieces as `read` does each, where that costs less than one by one (NULL: it doesn't). 0 or the first failure. */
 	int (*read_pieces)(struct bytes *bytes, struct bytes_piece *pieces, size_t n, struct err *err);
+	/* Of one that is read out of several: each of them, borrowed, NULL behind the last. (NULL: it isn't.) */
+	struct bytes *(*part)(struct bytes *bytes, uint32_t i);
 };
 
 struct bytes {

@@ -182,19 +182,9 @@ static void file_unuse(struct file *file)
 
 /* ---- holding ---- */
 
-static struct file *file_below(struct bytes *bytes)
+static void hold(struct file *file)
 {
-	while (bytes->below)
-		bytes = bytes->below;
-	return bytes->class == &file_class ? (struct file *)bytes : NULL;
-}
-
-void file_hold(struct bytes *bytes)
-{
-	struct file *file = file_below(bytes);
 	struct err ignored = ERR_NONE;
-	if (!file)
-		return;
 	pthread_mutex_lock(&files.lock);
 	file->holds++;
 	bool wanted = !file->held && files.nheld < files.max_held;
@@ -211,11 +201,8 @@ void file_hold(struct bytes *bytes)
 	pthread_mutex_unlock(&files.lock);
 }
 
-void file_unhold(struct bytes *bytes)
+static void unhold(struct file *file)
 {
-	struct file *file = file_below(bytes);
-	if (!file)
-		return;
 	pthread_mutex_lock(&files.lock);
 	bool last = --file->holds == 0 && file->held;
 	if (last) {
@@ -225,6 +212,28 @@ void file_unhold(struct bytes *bytes)
 	pthread_mutex_unlock(&files.lock);
 	if (last)
 		file_unuse(file);
+}
+
+/* Of those that the bytes are read out of: one, or the volumes of an archive. Archives are nested to a bounded depth. */
+static void each_file(struct bytes *bytes, void (*action)(struct file *file))
+{
+	struct bytes *part;
+	while (bytes->below)
+		bytes = bytes->below;
+	if (bytes->class == &file_class)
+		action((struct file *)bytes);
+	for (uint32_t i = 0; bytes->class->part && (part = bytes->class->part(bytes, i)); i++)
+		each_file(part, action);
+}
+
+void file_hold(struct bytes *bytes)
+{
+	each_file(bytes, hold);
+}
+
+void file_unhold(struct bytes *bytes)
+{
+	each_file(bytes, unhold);
 }
 
 static ssize_t read_all(int fd, char *dst, size_t len_bytes, uint64_t offset, struct err *err)
@@ -304,7 +313,7 @@ static void file_free(struct bytes *bytes)
 	free(file);
 }
 
-static const struct bytes_class file_class = {file_read, file_free, file_read_pieces};
+static const struct bytes_class file_class = {.read = file_read, .free = file_free, .read_pieces = file_read_pieces};
 
 struct bytes *file_bytes(int root_fd, const char *path, const struct file_id *id)
 {

@@ -43,9 +43,9 @@ void file_found_at(struct bytes *bytes, const char *path);
 /* Opens the file and checks that it is that version. A descriptor, or a negative errno with words. */
 int file_open(int root_fd, const char *path, const struct file_id *id, struct err *err);
 
-/* As long as it is held the descriptor of the file that these bytes are read out of (at whatever depth) stays open, as far as the
- * limit allows: beyond it is opened by its path when it is needed. Any number of holds; each is given back. Bytes of no file:
- * nothing happens. */
+/* As long as it is held the descriptor of the file that these bytes are read out of (at whatever depth; of all volumes of an
+ * archive) stays open, as far as the limit allows: beyond it is opened by its path when it is needed. Any number of holds; each is
+ * given back. Bytes of no file: nothing happens. */
 void file_hold(struct bytes *bytes);
 void file_unhold(struct bytes *bytes);
 

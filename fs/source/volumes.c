@@ -180,7 +180,13 @@ static void volumes_free(struct bytes *bytes)
 	free(volumes);
 }
 
-static const struct bytes_class volumes_class = {.read = volumes_read, .free = volumes_free};
+static struct bytes *volumes_part(struct bytes *bytes, uint32_t i)
+{
+	const struct volumes *volumes = (const struct volumes *)bytes;
+	return i < volumes->count ? volumes->parts[i] : NULL;
+}
+
+static const struct bytes_class volumes_class = {.read = volumes_read, .free = volumes_free, .part = volumes_part};
 
 static struct volumes *volumes_new(const char *name)
 {

@@ -229,22 +229,56 @@ def test_more_open_arrays_than_descriptors(tmp_path, mounted, monkeypatch):
         os.close(fd)
 
 
-@pytest.mark.parametrize("kind", ["png", "zip"])
-def test_what_lies_in_a_renamed_folder_is_found_there(tmp_path, mounted, monkeypatch, kind):
-    """The version is known, by its old path, and its descriptor was closed since."""
+NOISE = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), np.uint8)  # packs to more than is held in memory of an entry
+EXPECTED = (NOISE / np.float32(255)).tobytes()
+
+
+@pytest.fixture
+def few(tmp_path, mounted, monkeypatch):
+    """A mount that keeps few descriptors, a folder "old" of its source with NOISE in a PNG, a zip and a zip of two volumes, and what
+    closes all that nobody holds."""
     folder = tmp_path / "source"
     (folder / "old").mkdir(parents=True)
-    samples = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-    data, expected = make_png.png(samples, make_png.RGB, 8, filters=(0,)), (samples / np.float32(255)).tobytes()
-    put(str(folder / "old" / f"a.{kind}"), data if kind == "png" else zip_of(Entry(b"a.png", data, STORED)))
-    names = [f"{i:03d}.png" for i in range(40)]
+    data = make_png.png(NOISE, make_png.RGB, 8, filters=(0,))
+    archive = zip_of(Entry(b"a.png", data, STORED))
+    for name, content in {"a.png": data, "a.zip": archive, "b.zip.001": archive[:200_000], "b.zip.002": archive[200_000:]}.items():
+        put(str(folder / "old" / name), content)
+    names = [f"{i:03d}.png" for i in range(20)]
     for name in names:
-        put(str(folder / name), data)
-    monkeypatch.setattr(pixmount, "BIN", limited(tmp_path, 96))
+        put(str(folder / name), make_png.png(np.zeros((8, 8, 3), np.uint8), make_png.RGB, 8, filters=(0,)))
+    monkeypatch.setattr(pixmount, "BIN", limited(tmp_path, 64))
     mount = mounted(folder, "cache_size=256K,nopassthrough")
-    inside = [f"a.{kind}"] + ["a.png"] * (kind == "zip") + ["pixels.f32"]
-    assert read_all(mount.at("old", *inside)) == expected
-    for name in names:
-        read_all(mount.at(name, "pixels.f32"))
+
+    def close_others():
+        for name in names:
+            read_all(mount.at(name, "pixels.f32"))
+    return mount, folder, close_others
+
+
+INSIDE = {"png": ["a.png"], "zip": ["a.zip", "a.png"], "volumes": ["b.zip.001", "a.png"]}
+
+
+@pytest.mark.parametrize("kind", ["png", "zip"])
+def test_what_lies_in_a_renamed_folder_is_found_there(few, kind):
+    """The version is known by its old path, and its descriptor was closed since."""
+    mount, folder, close_others = few
+    assert read_all(mount.at("old", *INSIDE[kind], "pixels.f32")) == EXPECTED
+    close_others()
     os.rename(folder / "old", folder / "new")
-    assert read_all(mount.at("new", *inside)) == expected
+    assert read_all(mount.at("new", *INSIDE[kind], "pixels.f32")) == EXPECTED
+
+
+@pytest.mark.parametrize("kind", INSIDE)
+@pytest.mark.parametrize("name", ["pixels.f32", "source.png"])
+def test_what_is_open_keeps_its_descriptor_where_others_are_closed(few, kind, name):
+    mount, folder, close_others = few
+    expected = EXPECTED if name == "pixels.f32" else make_png.png(NOISE, make_png.RGB, 8, filters=(0,))
+    with open(mount.at("old", *INSIDE[kind], name), "rb", buffering=0) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        assert file.read(100) == expected[:100]
+        close_others()
+        shutil.rmtree(folder / "old")
+        close_others()
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_NORMAL)
+        rest = b"".join(iter(lambda: file.read(1 << 20), b""))
+        assert rest == expected[100:]

@@ -493,7 +493,8 @@ static void unpacked_free(struct bytes *bytes)
 	free(unpacked);
 }
 
-static const struct bytes_class unpacked_class = {unpacked_read, unpacked_free, unpacked_read_pieces};
+static const struct bytes_class unpacked_class = {
+	.read = unpacked_read, .free = unpacked_free, .read_pieces = unpacked_read_pieces};
 
 int unpack_open(const struct decoder_class *class, struct bytes *packed, uint64_t size_bytes, bool has_mark,
 		struct bytes **ret_bytes, struct err *err)

@@ -68,7 +68,7 @@ static void window_free(struct bytes *bytes)
 	free(window);
 }
 
-static const struct bytes_class window_class = {window_read, window_free, window_read_pieces};
+static const struct bytes_class window_class = {.read = window_read, .free = window_free, .read_pieces = window_read_pieces};
 
 static int window_open(struct archive *archive, uint64_t start, uint64_t size_bytes, struct bytes **ret_bytes, struct err *err)
 {
