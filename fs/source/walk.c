@@ -523,27 +523,3 @@ int walk_check_fresh(const struct node *node, struct err *err)
 		volumes_describe(host->parent, host->name, &now);
 	return now.volumes == host->volumes ? 0 : err_set(err, -ESTALE, "another volume of the archive changed");
 }
-
-/* NULL: none. */
-static struct bytes *bytes_of_archive(struct node *node)
-{
-	struct archive *archive;
-	struct err ignored = ERR_NONE;
-	while (node->in_archive)
-		node = node->parent;
-	return node->kind == NODE_ARCHIVE && walk_archive(node, &archive, &ignored) == 0 ? archive_bytes(archive) : NULL;
-}
-
-void walk_hold(struct node *node)
-{
-	struct bytes *bytes = bytes_of_archive(node);
-	if (bytes)
-		file_hold(bytes);
-}
-
-void walk_unhold(struct node *node)
-{
-	struct bytes *bytes = bytes_of_archive(node);
-	if (bytes)
-		file_unhold(bytes);
-}

@@ -69,10 +69,6 @@ int walk_dir_id(const struct node *dir, bool *ret_on_host, struct file_id *ret_i
  * remembered. */
 int walk_archive(struct node *node, struct archive **ret_archive, struct err *err);
 
-/* Holds the file of the host that the archive which the node is, or lies in, is read from (file.h); nothing for others. */
-void walk_hold(struct node *node);
-void walk_unhold(struct node *node);
-
 /* -ESTALE where the file on the host that the node lies in is another version now; 0 else. */
 int walk_check_fresh(const struct node *node, struct err *err);
 

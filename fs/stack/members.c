@@ -136,7 +136,11 @@ static int list_dir(struct lister *lister, size_t dir)
 		rc = walk_open(at->node, &walk, &err);
 	if (rc)
 		return dir && rc != -ENOMEM ? 0 : err_copy(lister->err, &err);
-	rc = add_entries(lister, dir, walk);
+	/* of archives within archives the outermost one's file is all that there is */
+	if (!at->on_host && (dir == 0 || !at->node->in_archive))
+		rc = walk_archive(at->node->kind == NODE_ARCHIVE ? at->node : node_archive(at->node), &at->archive, lister->err);
+	if (rc == 0)
+		rc = add_entries(lister, dir, walk);
 	walk_close(walk);
 	return rc;
 }
@@ -185,25 +189,18 @@ int members_list(struct node *dir, bool recursive, const struct patience *patien
 	return rc;
 }
 
-/* Of the archives within archives the outermost ones' files are all that there is. */
-static bool has_file(const struct members *members, size_t dir)
-{
-	const struct member_dir *at = &members->dirs[dir];
-	return !at->on_host && (dir == 0 || !at->node->in_archive);
-}
-
 void members_hold(const struct members *members)
 {
 	for (size_t i = 0; i < members->ndirs; i++)
-		if (has_file(members, i))
-			walk_hold(members->dirs[i].node);
+		if (members->dirs[i].archive)
+			file_hold(archive_bytes(members->dirs[i].archive));
 }
 
 void members_unhold(const struct members *members)
 {
 	for (size_t i = 0; i < members->ndirs; i++)
-		if (has_file(members, i))
-			walk_unhold(members->dirs[i].node);
+		if (members->dirs[i].archive)
+			file_unhold(archive_bytes(members->dirs[i].archive));
 }
 
 struct members *members_ref(struct members *members)

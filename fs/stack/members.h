@@ -20,6 +20,7 @@ struct member_dir {
 	struct node *node; /* one reference */
 	struct file_id id; /* on the host: when its listing began */
 	bool on_host;
+	struct archive *archive; /* whose file is held for it, borrowed from its node; NULL: none */
 };
 
 struct member {

@@ -282,3 +282,17 @@ def test_what_is_open_keeps_its_descriptor_where_others_are_closed(few, kind, na
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_NORMAL)
         rest = b"".join(iter(lambda: file.read(1 << 20), b""))
         assert rest == expected[100:]
+
+
+def test_a_stack_over_zips_keeps_their_descriptors_where_others_are_closed(few):
+    mount, folder, close_others = few
+    with open(mount.at("old", ".pixfs", "stack", "recursive,pixels.f32"), "rb", buffering=0) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        assert os.pread(file.fileno(), 4096, 0) == EXPECTED[:4096]
+        close_others()
+        for name in "a.zip", "b.zip.001", "b.zip.002":
+            (folder / "old" / name).unlink()
+        close_others()
+        assert os.fstat(file.fileno()).st_size == 3 * len(EXPECTED)
+        assert os.pread(file.fileno(), 65536, 2 * len(EXPECTED)) == EXPECTED[:65536]
+        assert os.pread(file.fileno(), 65536, len(EXPECTED)) == EXPECTED[:65536]
