@@ -76,12 +76,17 @@ def encode_name(name):
     return out.decode("utf-8", "surrogateescape")
 
 
+LUMA = {"Y", "RY", "BY"}
+
+
 def default_channels(parts):
-    """(part, names): the root R,G,B(,A) or Y(,A) of the first part, else the first part that has R,G,B, else all of part 0."""
+    """(part, names): the root R,G,B(,A), or Y(,A), with RY and BY as R,G,B(,A), of the first part, else the first part that has R,G,B, else all of part 0."""
     for number, part in enumerate(parts):
         names = [c["name"] for c in part["channels"]]
         if {"R", "G", "B"} <= set(names):
             return number, [n for n in PLAIN_ORDER if n in names]
+        if number == 0 and LUMA <= set(names):
+            return number, [n for n in PLAIN_ORDER if n in "RGB" or n in names]
         if number == 0 and "Y" in names:
             return number, [n for n in ("Y", "A") if n in names]
     return 0, in_order([c["name"] for c in parts[0]["channels"]])
@@ -109,6 +114,15 @@ def layers_of(parts):
     return out
 
 
+def colours(planes, weights):
+    """The planes with R, G, B of Y, RY and BY ("Luminance/Chroma Images" of OpenEXR's Technical Introduction), in float32."""
+    y, ry, by = (planes[name] for name in ("Y", "RY", "BY"))
+    with np.errstate(all="ignore"):
+        r, b = (ry + np.float32(1)) * y, (by + np.float32(1)) * y
+        g = np.where((ry == 0) & (by == 0), y, (y - r * weights[0] - b * weights[2]) / weights[1])
+    return {**planes, "R": r, "G": g, "B": b}
+
+
 class Exr:
     """An EXR file through the OpenEXR library; parts are read once."""
 
@@ -125,7 +139,19 @@ class Exr:
         if (part, level) not in self.cache:
             self.cache = {(part, level): self.oracle.imf(self.path, "read", str(part), str(level[0]), str(level[1]))}
         array, told = self.cache[(part, level)]
+        if LUMA <= set(told["channels"]) and "R" in names and "R" not in told["channels"]:
+            planes = colours({name: array[:, :, told["channels"].index(name)] for name in told["channels"]}, self.weights())
+            return np.dstack([planes[name] for name in names])
         return array[:, :, [told["channels"].index(name) for name in names]]
+
+    def weights(self):
+        """Y of each primary where their sum is white: from the first chromaticities in the file, else those of Rec. 709."""
+        with open(self.path, "rb") as file:
+            _, found, rest = file.read(1 << 20).partition(b"chromaticities\0chromaticities\0")
+        xy = np.frombuffer(rest[4:36], "<f4").astype(float) if found else np.array([0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329])
+        x, y = xy[0::2], xy[1::2]
+        white = np.array([x[3], y[3], 1 - x[3] - y[3]]) / y[3]
+        return (np.linalg.solve(np.stack([x[:3], y[:3], 1 - x[:3] - y[:3]]), white) * y[:3]).astype(np.float32)
 
     def plane(self, part, name):
         return self.oracle.imf(self.path, "plane", str(part), "0", "0", name)[0][:, :, 0]
