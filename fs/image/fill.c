@@ -227,7 +227,6 @@ static void cursor_free(struct image *image)
 	image->cursor = NULL;
 	if (!image->flight_bytes)
 		return;
-	cache_reserve(-(int64_t)cursor_bytes(image));
 	flight_leave(image->flight_bytes);
 	image->flight_bytes = 0;
 }
@@ -348,10 +347,9 @@ static bool cursor_take(struct image *image, struct chunk_key target, struct poo
 	len_bytes = cursor_bytes(image) + (len_bytes < FLIGHT_LEAST_BYTES ? 0 : len_bytes);
 	if (!flight_enter(len_bytes, task))
 		return false;
-	if (len_bytes >= FLIGHT_LEAST_BYTES) {
+	/* beside the cache's budget: charged there, one such decoder would push out the rows that its reader is about to ask for */
+	if (len_bytes >= FLIGHT_LEAST_BYTES)
 		image->flight_bytes = len_bytes;
-		cache_reserve((int64_t)cursor_bytes(image));
-	}
 	return true;
 }
 
