@@ -30,7 +30,7 @@ static void stack_free(struct stack *stack)
 	free(stack->path);
 	free((void *)stack->states);
 	free(stack->shapes);
-	free(stack->versions);
+	free((void *)stack->versions);
 	free((void *)stack->prefetched);
 	free(stack->distinct);
 	free(stack->distinct_table);

@@ -64,9 +64,10 @@ struct stack {
 	bool looking, look_is_done;
 	struct err look_err; /* why it can't be opened */
 	_Atomic uint8_t *states;
-	uint32_t *shapes;                  /* of members: an index of distinct */
-	uint64_t *versions;                /* of members, see members.h */
-	atomic_ullong index_bytes;         /* of its index, 0: not known yet */
+	uint32_t *shapes; /* of members: an index of distinct */
+	_Atomic uint64_t
+		*versions;         /* of members, see members.h; 0 until somebody looked. An open may ask while another one looks */
+	atomic_ullong index_bytes; /* of its index, 0: not known yet */
 	_Atomic(atomic_uint *) prefetched; /* of rows: their numbers in pace.h until somebody reads them; NULL: of none */
 	struct stack_shape *distinct;
 	uint32_t *distinct_table; /* open addressing; index + 1 */

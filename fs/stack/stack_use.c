@@ -47,13 +47,13 @@ static int check_dirs(const struct members *members, struct caller *caller, stru
 static int check_member(struct stack *stack, size_t i, struct members_cursor *cursor, struct caller *caller, struct err *err)
 {
 	const struct members *members = stack->members;
-	bool knows_version = stack->versions[i] && !config.immutable;
+	uint64_t known = config.immutable ? 0 : stack->versions[i];
 	struct stat st;
 	uint64_t now;
-	if (!members->dirs[members->all[i].dir].on_host || (!knows_version && !caller))
+	if (!members->dirs[members->all[i].dir].on_host || (!known && !caller))
 		return 0;
 	int rc = members_version(cursor, i, &now, &st, err);
-	if (rc || (knows_version && now != stack->versions[i]))
+	if (rc || (known && now != known))
 		return err_set(err, -ESTALE, "%s changed", member_path(members, i));
 	return caller_may(caller, &st, 4) ? 0 : err_set(err, -EACCES, "%s may not be read", member_path(members, i));
 }
